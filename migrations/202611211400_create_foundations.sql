@@ -97,25 +97,32 @@ create table password_credentials (
   updated_at timestamptz not null
 );
 
--- sessions/: one row a browser session, found by its cookie's hash; the rotated cookie's predecessor stays good for seconds.
+-- sessions/: one row a browser session, keyed by uid. Its cookies are beside it: a rotated one stays good for seconds, and two
+-- requests that rotate at once leave two good ones, so neither answer's cookie is dead.
 create table sessions (
   uid text primary key,
-  id_hash bytea not null constraint sessions_id_hash_key unique,
-  previous_id_hash bytea,
-  previous_valid_until timestamptz,
   account_id uuid constraint sessions_account_id_fkey references accounts on delete cascade,
   acr text,
   amr text[],
   login_at timestamptz,
+  -- compared with accounts.tokens_valid_from
+  authenticated_at timestamptz,
   transient boolean not null default false,
   state jsonb,
   created_at timestamptz not null,
   updated_at timestamptz not null,
   expires_at timestamptz not null
 ) with (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02);
-create index sessions_previous_id_hash_idx on sessions (previous_id_hash) where previous_id_hash is not null;
 create index sessions_account_id_idx on sessions (account_id);
 create index sessions_expires_at_idx on sessions (expires_at);
+
+create table session_ids (
+  id_hash bytea primary key,
+  session_uid text not null constraint session_ids_session_uid_fkey references sessions on delete cascade,
+  -- null: the current cookie
+  valid_until timestamptz
+);
+create index session_ids_session_uid_idx on session_ids (session_uid);
 
 create table session_clients (
   session_uid text not null constraint session_clients_session_uid_fkey references sessions on delete cascade,
@@ -139,11 +146,27 @@ create index grants_account_id_client_id_idx on grants (account_id, client_id);
 create index grants_client_id_idx on grants (client_id);
 create index grants_expires_at_idx on grants (expires_at);
 
+-- what a person agreed to, per application: outlives the grants, which belong to one browser session each
+create table consents (
+  account_id uuid not null constraint consents_account_id_fkey references accounts on delete cascade,
+  client_id text not null constraint consents_client_id_fkey references clients on delete cascade,
+  scopes text[] not null,
+  claims text[] not null,
+  -- resource indicator to scopes
+  resources jsonb not null,
+  created_at timestamptz not null,
+  updated_at timestamptz not null,
+  primary key (account_id, client_id)
+);
+create index consents_client_id_idx on consents (client_id);
+
 create table refresh_tokens (
   id_hash bytea primary key,
   grant_id text not null,
   account_id uuid not null,
   client_id text not null,
+  -- the session that it ends with, if it does
+  session_uid text,
   payload jsonb not null,
   -- not indexed, so that consuming stays a heap-only update
   consumed_at timestamptz,
@@ -161,6 +184,7 @@ create table access_tokens (
   grant_id text,
   account_id uuid,
   client_id text not null,
+  session_uid text,
   payload jsonb not null,
   created_at timestamptz not null,
   expires_at timestamptz not null
@@ -168,22 +192,32 @@ create table access_tokens (
 create index access_tokens_grant_id_idx on access_tokens (grant_id) where grant_id is not null;
 create index access_tokens_expires_at_idx on access_tokens (expires_at);
 
--- interactions: one row a sign-in under way; codes, pushed requests, device codes, replay marks beside it.
+-- one row a sign-in under way
 create table interactions (
   id_hash bytea primary key,
+  client_id text,
+  -- who is signing in, once known
+  account_id uuid constraint interactions_account_id_fkey references accounts on delete cascade,
+  -- when that was proven in this sign-in; compared with accounts.tokens_valid_from
+  authenticated_at timestamptz,
+  -- the protocol library's part
   payload jsonb not null,
-  -- Gatehouse's own Progress (interactions/model.ts)
+  -- Gatehouse's part (interactions/model.ts)
   progress jsonb not null default '{}',
   created_at timestamptz not null,
   expires_at timestamptz not null
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
+create index interactions_account_id_idx on interactions (account_id) where account_id is not null;
 create index interactions_expires_at_idx on interactions (expires_at);
 
+-- codes, pushed requests, device codes, replay marks
 create table oidc_artifacts (
   id_hash bytea not null,
   model text not null,
   grant_id text,
   account_id uuid,
+  client_id text,
+  session_uid text,
   user_code_hash bytea constraint oidc_artifacts_user_code_hash_key unique,
   payload jsonb not null,
   consumed_at timestamptz,

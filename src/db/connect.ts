@@ -35,4 +35,4 @@ export function connect({ url, poolSize, applicationName = 'gatehouse', onStatem
   }) as unknown as Pool
 }
 
-export { PostgresError } from 'postgres'
+export const PostgresError = postgres.PostgresError

@@ -1,0 +1,79 @@
+// What the protocol stores, and what is told of an account in a token.
+
+import type { AccountFacts } from '../accounts/facts-model.ts'
+
+export type Payload = Record<string, unknown>
+
+export type Consent = { scopes: string[]; claims: string[]; resources: Record<string, string[]> }
+
+/** Gatehouse's part of an interaction; see interactions/. */
+export type Progress = {
+  /** The address that a confirmation mail went to, as typed. */
+  pendingEmail?: string
+  /** How the person proved who they are (RFC 8176). */
+  amr?: string[]
+}
+
+export type StoredInteraction = {
+  payload: Payload
+  progress: Progress
+  accountId: string | null
+  authenticatedAt: Date | null
+  expiresAt: Date
+  account: AccountFacts | null
+  /** Whether the account may still finish what it authenticated here: not disabled, no cut-off since. */
+  authenticationValid: boolean
+  consent: Consent | null
+}
+
+export type TokenKind = 'AccessToken' | 'ClientCredentials' | 'RefreshToken'
+
+export type StoredToken = {
+  kind: TokenKind | 'AuthorizationCode'
+  payload: Payload
+  consumedAt: Date | null
+  successorSealed: Buffer | null
+  expiresAt: Date
+  grantId: string | null
+  grant: Payload | null
+  clientId: string
+  account: AccountFacts | null
+  /** The session that the token ends with, if it does. */
+  sessionUid: string | null
+  session: { accountId: string; grantId: string | null; sid: string | null } | null
+}
+
+const emptyConsent: Consent = { scopes: [], claims: [], resources: {} }
+const union = (a: readonly string[], b: readonly string[]) => [...new Set([...a, ...b])]
+
+/** What was agreed to before and now, together. */
+export function mergeConsent(a: Consent | null, b: Consent): Consent {
+  const { scopes, claims, resources } = a ?? emptyConsent
+  const identifiers = union(Object.keys(resources), Object.keys(b.resources))
+  return {
+    scopes: union(scopes, b.scopes),
+    claims: union(claims, b.claims),
+    resources: Object.fromEntries(
+      identifiers.map(id => [id, union(resources[id] ?? [], b.resources[id] ?? [])])
+    )
+  }
+}
+
+/** What `wanted` asks for beyond `given`; null when that is nothing. */
+export function missingConsent(given: Consent | null, wanted: Consent): Consent | null {
+  const { scopes, claims, resources } = given ?? emptyConsent
+  const without = (a: readonly string[], b: readonly string[] | undefined) =>
+    a.filter(value => !b?.includes(value))
+  const missing = {
+    scopes: without(wanted.scopes, scopes),
+    claims: without(wanted.claims, claims),
+    resources: Object.fromEntries(
+      Object.entries(wanted.resources)
+        .map(([id, names]) => [id, without(names, resources[id])] as const)
+        .filter(([, names]) => names.length > 0)
+    )
+  }
+  return missing.scopes.length + missing.claims.length + Object.keys(missing.resources).length === 0
+    ? null
+    : missing
+}

@@ -1,0 +1,278 @@
+// SQL for grants, consents, tokens, interactions and the protocol's short-lived things.
+// Reads give in one statement all that the request will ask for next (read-only joins of accounts, sessions and
+// session_clients); writes are parts of a batch.
+import { type AccountFacts, accountFactsColumn } from '../accounts/facts-model.ts'
+import type { Value, Write } from '../db/batch.ts'
+import type { Sql } from '../db/connect.ts'
+import type { Consent, Payload, Progress, StoredInteraction, StoredToken } from './model.ts'
+
+const sessionFacts = `case when s.uid is null then null else
+  jsonb_build_object('accountId', s.account_id, 'grantId', sc.grant_id, 'sid', sc.sid) end as session`
+
+// A token is void once its account is gone, disabled, or has moved its cut-off past the token's birth.
+const withContext = `
+  left join grants g on g.id = t.grant_id
+  left join accounts a on a.id = t.account_id
+  left join sessions s on s.uid = t.session_uid and s.expires_at > $2 and s.login_at > $3
+  left join session_clients sc on sc.session_uid = t.session_uid and sc.client_id = t.client_id
+  where t.account_id is null or (a.disabled_at is null and t.created_at >= a.tokens_valid_from)`
+
+const findTokenText = `
+  select t.kind, t.payload, t.consumed_at, t.successor_sealed, t.expires_at, t.grant_id, t.client_id, t.session_uid,
+    g.payload as grant, ${accountFactsColumn}, ${sessionFacts}
+  from (
+    select 'RefreshToken' as kind, payload, consumed_at, successor_sealed, created_at, expires_at, grant_id, account_id, client_id, session_uid
+    from refresh_tokens where id_hash = $1
+    union all
+    select kind, payload, null, null, created_at, expires_at, grant_id, account_id, client_id, session_uid
+    from access_tokens where id_hash = $1
+  ) t ${withContext}`
+
+const findCodeText = `
+  select t.model as kind, t.payload, t.consumed_at, null as successor_sealed, t.expires_at, t.grant_id, t.client_id, t.session_uid,
+    g.payload as grant, ${accountFactsColumn}, ${sessionFacts}
+  from (select * from oidc_artifacts where id_hash = $1 and model = 'AuthorizationCode') t ${withContext}`
+
+const findInteractionText = `
+  select i.payload, i.progress, i.account_id, i.authenticated_at, i.expires_at, ${accountFactsColumn},
+    coalesce(a.disabled_at is null and i.authenticated_at >= a.tokens_valid_from, false) as authentication_valid,
+    case when c.account_id is null then null else
+      jsonb_build_object('scopes', c.scopes, 'claims', c.claims, 'resources', c.resources) end as consent
+  from interactions i
+  left join accounts a on a.id = i.account_id
+  left join consents c on c.account_id = i.account_id and c.client_id = i.client_id
+  where i.id_hash = $1 and i.expires_at > $2`
+
+export type Moments = { now: Date; loginAfter: Date }
+
+/** An opaque access token or a refresh token, whichever it is. Expired ones too: reuse must be told from nonsense. */
+export async function findToken(sql: Sql, idHash: Buffer, at: Moments): Promise<StoredToken | null> {
+  const [row] = await sql.unsafe<StoredToken[]>(findTokenText, [idHash, at.now, at.loginAfter], {
+    prepare: true
+  })
+  return row ?? null
+}
+
+export async function findCode(sql: Sql, idHash: Buffer, at: Moments): Promise<StoredToken | null> {
+  const [row] = await sql.unsafe<StoredToken[]>(findCodeText, [idHash, at.now, at.loginAfter], {
+    prepare: true
+  })
+  return row ?? null
+}
+
+export async function findInteraction(
+  sql: Sql,
+  idHash: Buffer,
+  now: Date
+): Promise<StoredInteraction | null> {
+  const [row] = await sql.unsafe<StoredInteraction[]>(findInteractionText, [idHash, now], { prepare: true })
+  return row ?? null
+}
+
+export async function findGrant(sql: Sql, id: string): Promise<Payload | null> {
+  const [row] = await sql<{ payload: Payload }[]>`select payload from grants where id = ${id}`
+  return row?.payload ?? null
+}
+
+export async function findConsent(sql: Sql, accountId: string, clientId: string): Promise<Consent | null> {
+  const [row] = await sql<Consent[]>`
+    select scopes, claims, resources from consents where account_id = ${accountId} and client_id = ${clientId}`
+  return row ?? null
+}
+
+export async function findAccountFacts(sql: Sql, id: string): Promise<AccountFacts | null> {
+  const [row] = await sql.unsafe<{ account: AccountFacts }[]>(
+    `select ${accountFactsColumn} from accounts a where a.id = $1 and a.disabled_at is null`,
+    [id],
+    { prepare: true }
+  )
+  return row?.account ?? null
+}
+
+export type Artifact = { payload: Payload; consumedAt: Date | null; expiresAt: Date }
+
+export async function findArtifact(sql: Sql, model: string, idHash: Buffer): Promise<Artifact | null> {
+  const [row] = await sql<Artifact[]>`
+    select payload, consumed_at, expires_at from oidc_artifacts where id_hash = ${idHash} and model = ${model}`
+  return row ?? null
+}
+
+export async function findArtifactByUserCode(sql: Sql, userCodeHash: Buffer): Promise<Artifact | null> {
+  const [row] = await sql<Artifact[]>`
+    select payload, consumed_at, expires_at from oidc_artifacts where user_code_hash = ${userCodeHash}`
+  return row ?? null
+}
+
+export type TokenRow = {
+  idHash: Buffer
+  kind: string
+  grantId: string | null
+  accountId: string | null
+  clientId: string
+  sessionUid: string | null
+  payload: Payload
+  createdAt: Date
+  expiresAt: Date
+}
+
+/** `insert … select`, so that a batch can make it depend on an earlier write. */
+const insert =
+  (table: string, row: Record<string, [string, Value]>): Write['text'] =>
+  bind =>
+    `insert into ${table} (${Object.keys(row).join(', ')}) select ${Object.values(row)
+      .map(([type, value]) => `${bind(value)}::${type}`)
+      .join(', ')}`
+
+const tokenColumns = (row: TokenRow): Record<string, [string, Value]> => ({
+  id_hash: ['bytea', row.idHash],
+  grant_id: ['text', row.grantId],
+  account_id: ['uuid', row.accountId],
+  client_id: ['text', row.clientId],
+  session_uid: ['text', row.sessionUid],
+  payload: ['jsonb', row.payload],
+  created_at: ['timestamptz', row.createdAt],
+  expires_at: ['timestamptz', row.expiresAt]
+})
+
+export const insertAccessToken = (row: TokenRow): Write => ({
+  text: insert('access_tokens', { ...tokenColumns(row), kind: ['text', row.kind] })
+})
+
+export const insertRefreshToken = (row: TokenRow): Write => ({
+  text: insert('refresh_tokens', tokenColumns(row))
+})
+
+/** Takes a refresh token once: of two at the same moment one hits the row. */
+export const consumeRefreshToken = (idHash: Buffer, successorSealed: Buffer, at: Date): Write => ({
+  text: bind => `update refresh_tokens set consumed_at = ${bind(at)}, successor_sealed = ${bind(successorSealed)}
+    where id_hash = ${bind(idHash)} and consumed_at is null`
+})
+
+export const insertArtifact = (row: TokenRow & { userCodeHash: Buffer | null }): Write => ({
+  text: insert('oidc_artifacts', {
+    ...tokenColumns(row),
+    client_id: ['text', row.clientId],
+    model: ['text', row.kind],
+    user_code_hash: ['bytea', row.userCodeHash]
+  })
+})
+
+/** The device grant saves its code again as it goes through its states; a used one stays as it is. */
+export const upsertArtifact = (row: TokenRow & { userCodeHash: Buffer | null }): Write => ({
+  text: bind => `${insertArtifact(row).text(bind)} on conflict (id_hash, model) do update set payload = excluded.payload, grant_id = excluded.grant_id,
+    account_id = excluded.account_id, session_uid = excluded.session_uid, expires_at = excluded.expires_at where oidc_artifacts.consumed_at is null`
+})
+
+export const consumeArtifact = (model: string, idHash: Buffer, at: Date): Write => ({
+  text: bind => `update oidc_artifacts set consumed_at = ${bind(at)}
+    where id_hash = ${bind(idHash)} and model = ${bind(model)} and consumed_at is null`
+})
+
+/** Sets a mark that must be the first of its kind; false when it is there already. One statement: of two at once one is first. */
+export async function insertReplayMark(
+  sql: Sql,
+  mark: { idHash: Buffer; at: Date; expiresAt: Date }
+): Promise<boolean> {
+  const { count } = await sql`
+    insert into oidc_artifacts (id_hash, model, payload, created_at, expires_at)
+    values (${mark.idHash}, 'ReplayDetection', '{}', ${mark.at}, ${mark.expiresAt})
+    on conflict (id_hash, model) do nothing`
+  return count === 1
+}
+
+export const deleteArtifact = (model: string, idHash: Buffer): Write => ({
+  text: bind => `delete from oidc_artifacts where id_hash = ${bind(idHash)} and model = ${bind(model)}`
+})
+
+export const deleteRefreshToken = (idHash: Buffer): Write => ({
+  text: bind => `delete from refresh_tokens where id_hash = ${bind(idHash)}`
+})
+
+export const deleteAccessToken = (idHash: Buffer): Write => ({
+  text: bind => `delete from access_tokens where id_hash = ${bind(idHash)}`
+})
+
+/** Everything issued under a grant; the grant itself by `deleteGrant`. */
+export const deleteTokensByGrant = (grantId: string): Write[] =>
+  ['refresh_tokens', 'access_tokens', 'oidc_artifacts'].map(table => ({
+    text: bind => `delete from ${table} where grant_id = ${bind(grantId)}`
+  }))
+
+export const deleteGrant = (id: string): Write => ({
+  text: bind => `delete from grants where id = ${bind(id)}`
+})
+
+export type GrantRow = {
+  id: string
+  accountId: string
+  clientId: string
+  payload: Payload
+  createdAt: Date
+  expiresAt: Date
+}
+
+export const upsertGrant = (row: GrantRow): Write => ({
+  text: bind => `insert into grants (id, account_id, client_id, payload, created_at, expires_at)
+    values (${bind(row.id)}, ${bind(row.accountId)}, ${bind(row.clientId)}, ${bind(row.payload)}, ${bind(row.createdAt)}, ${bind(row.expiresAt)})
+    on conflict (id) do update set payload = excluded.payload, expires_at = excluded.expires_at`
+})
+
+/** Adds to what the person agreed to; two browsers at once both count. */
+export const upsertConsent = (accountId: string, clientId: string, consent: Consent, at: Date): Write => ({
+  text: bind => `insert into consents as c (account_id, client_id, scopes, claims, resources, created_at, updated_at)
+    values (${bind(accountId)}, ${bind(clientId)}, ${bind(consent.scopes)}, ${bind(consent.claims)}, ${bind(consent.resources)}, ${bind(at)}, ${bind(at)})
+    on conflict (account_id, client_id) do update set
+      scopes = array(select distinct unnest(c.scopes || excluded.scopes)),
+      claims = array(select distinct unnest(c.claims || excluded.claims)),
+      resources = c.resources || excluded.resources, updated_at = excluded.updated_at`
+})
+
+export type InteractionRow = {
+  idHash: Buffer
+  clientId: string | null
+  accountId: string | null
+  payload: Payload
+  createdAt: Date
+  expiresAt: Date
+}
+
+/** Keeps Gatehouse's own columns of an interaction that the library saves again. */
+export const upsertInteraction = (row: InteractionRow): Write => ({
+  text: bind => `insert into interactions (id_hash, client_id, account_id, payload, created_at, expires_at)
+    values (${bind(row.idHash)}, ${bind(row.clientId)}, ${bind(row.accountId)}, ${bind(row.payload)}, ${bind(row.createdAt)}, ${bind(row.expiresAt)})
+    on conflict (id_hash) do update set payload = excluded.payload, expires_at = excluded.expires_at`
+})
+
+export type ProgressUpdate = { accountId: string | null; authenticatedAt: Date | null; progress: Progress }
+
+export const updateInteractionProgress = (idHash: Buffer, update: ProgressUpdate): Write => ({
+  text: bind => `update interactions set account_id = ${bind(update.accountId)}, authenticated_at = ${bind(update.authenticatedAt)},
+    progress = ${bind(update.progress)} where id_hash = ${bind(idHash)}`
+})
+
+export const deleteInteraction = (idHash: Buffer): Write => ({
+  text: bind => `delete from interactions where id_hash = ${bind(idHash)}`
+})
+
+const expiring = {
+  grants: 'id',
+  refresh_tokens: 'id_hash',
+  access_tokens: 'id_hash',
+  interactions: 'id_hash',
+  oidc_artifacts: 'id_hash'
+} as const
+
+/** The tables whose rows end by themselves, each emptied in batches. */
+export const listExpiringTables = (): (keyof typeof expiring)[] =>
+  Object.keys(expiring) as (keyof typeof expiring)[]
+
+export async function deleteExpiredFrom(
+  table: keyof typeof expiring,
+  { sql, now, limit }: { sql: Sql; now: Date; limit: number }
+): Promise<number> {
+  const { count } = await sql`
+    delete from ${sql(table)} where ctid = any(array(
+      select ctid from ${sql(table)} where expires_at < ${now} order by expires_at limit ${limit} for update skip locked
+    ))`
+  return count
+}

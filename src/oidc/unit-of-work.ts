@@ -1,0 +1,96 @@
+// What one request reads and writes: read once, joined; written once, before the answer leaves.
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { AccountFacts } from '../accounts/facts-model.ts'
+import { runBatch, type Write } from '../db/batch.ts'
+import type { Sql } from '../db/connect.ts'
+import type { SessionPayload, StoredSession } from '../sessions/model.ts'
+import type { Payload, StoredInteraction, StoredToken } from './model.ts'
+import type { Rotation } from './rotation.ts'
+
+/** `onMiss`: the error to answer with when the write hit no row because somebody else was first. */
+type QueuedWrite = { write: Write; onMiss?: () => Error }
+
+export type UnitOfWork = {
+  tokens: Map<string, Promise<StoredToken | null>>
+  grants: Map<string, Promise<Payload | null>>
+  interactions: Map<string, Promise<StoredInteraction | null>>
+  accounts: Map<string, AccountFacts>
+  sessions: Map<string, StoredSession>
+  /** Sessions found by their cookie: its value to their uid. */
+  sessionUids: Map<string, string>
+  /** Sessions that came along with a token, by uid; null when such a session is over. */
+  joinedSessions: Map<string, SessionPayload | null>
+  /** Writes that stand whatever the answer is: sessions, interactions, consents, revocations. */
+  lasting: QueuedWrite[]
+  /** Writes that an error answer takes back: tokens, codes and their consumption. */
+  issuing: QueuedWrite[]
+  /** A code that this request takes; what it issues is issued only if it was the one to take it. */
+  consumption: Write | null
+  /** A refresh token that this request uses. */
+  rotation: Rotation | null
+  /** The refresh token to answer with: the one that the first use of the presented token made. */
+  successor: string | null
+  /** A session id that was given up: replaced if a save follows, else the session is over. */
+  droppedSession: { id: string; uid: string } | null
+  /** When the interaction that this request finishes proved the person. */
+  authenticatedAt: Date | null
+  revokedGrants: Set<string>
+}
+
+const current = new AsyncLocalStorage<UnitOfWork>()
+
+export const createUnit = (): UnitOfWork => ({
+  tokens: new Map(),
+  grants: new Map(),
+  interactions: new Map(),
+  accounts: new Map(),
+  sessions: new Map(),
+  sessionUids: new Map(),
+  joinedSessions: new Map(),
+  lasting: [],
+  issuing: [],
+  consumption: null,
+  rotation: null,
+  successor: null,
+  droppedSession: null,
+  authenticatedAt: null,
+  revokedGrants: new Set()
+})
+
+/** Runs `work` with its own unit; the adapter finds it by `currentUnit`. */
+export const inUnit = <T>(unit: UnitOfWork, work: () => T): T => current.run(unit, work)
+
+export function currentUnit(): UnitOfWork {
+  const unit = current.getStore()
+  if (unit === undefined) throw new Error('the adapter was used outside a unit of work')
+  return unit
+}
+
+/** Reads through the unit: the same row is never read twice in a request. */
+export function readOnce<T>(rows: Map<string, Promise<T>>, key: string, read: () => Promise<T>): Promise<T> {
+  const known = rows.get(key)
+  if (known !== undefined) return known
+  const row = read()
+  rows.set(key, row)
+  return row
+}
+
+/**
+ * Sends everything queued as one statement, in one commit.
+ *
+ * With `failed` (the answer is an error) what would have been issued is dropped. Throws the error of the first
+ * write that somebody else was quicker with.
+ */
+export async function flushUnit(sql: Sql, unit: UnitOfWork, { failed }: { failed: boolean }): Promise<void> {
+  const queued = failed ? unit.lasting : [...unit.lasting, ...unit.issuing]
+  unit.lasting = []
+  unit.issuing = []
+  if (queued.length === 0) return
+  const counts = await runBatch(
+    sql,
+    queued.map(({ write }) => write)
+  )
+  for (const [index, { onMiss }] of queued.entries()) {
+    if (counts[index] === 0 && onMiss !== undefined) throw onMiss()
+  }
+}

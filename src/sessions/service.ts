@@ -1,0 +1,92 @@
+// Browser sessions as the protocol library saves them: merged per application, never overwritten whole.
+import type { Write } from '../db/batch.ts'
+import { fromSeconds, isUnchanged, type SessionPayload, type StoredSession, sameClient } from './model.ts'
+import {
+  deleteEarlierSessionIds,
+  deleteSession,
+  deleteSessionClient,
+  insertSessionId,
+  updateSessionIdValidUntil,
+  upsertSession,
+  upsertSessionClient
+} from './repository.ts'
+
+/** How long a rotated cookie stays good for requests that were sent before its successor arrived. */
+const predecessorSeconds = 30
+
+export type SessionSave = {
+  /** As this request read it; null for a new one. */
+  stored: StoredSession | null
+  payload: SessionPayload
+  idHash: Buffer
+  /** The cookie that this save replaces. */
+  rotatedFrom: Buffer | null
+  /** When the person proved who they are, if that happened since the session was read. */
+  authenticatedAt: Date | null
+  now: Date
+}
+
+/**
+ * The writes that bring the stored session to what this request made of it.
+ *
+ * Only what this request changed is written, application by application: of three authorizations at once in
+ * one browser none undoes another's. Nothing is written for a visitor who is nobody yet.
+ */
+export function sessionWrites({
+  stored,
+  payload,
+  idHash,
+  rotatedFrom,
+  authenticatedAt,
+  now
+}: SessionSave): Write[] {
+  if (stored === null && payload.accountId === undefined && payload.state === undefined) return []
+  if (stored !== null && rotatedFrom === null && isUnchanged(stored, payload)) return []
+  const signedIn =
+    stored?.accountId !== (payload.accountId ?? null) ||
+    stored.loginAt?.getTime() !== loginAt(payload)?.getTime()
+  return [
+    upsertSession({
+      uid: payload.uid,
+      accountId: payload.accountId ?? null,
+      acr: payload.acr ?? null,
+      amr: payload.amr ?? null,
+      loginAt: loginAt(payload),
+      authenticatedAt: signedIn ? (authenticatedAt ?? now) : (stored?.authenticatedAt ?? now),
+      transient: payload.transient ?? false,
+      state: payload.state ?? null,
+      updatedAt: now,
+      expiresAt: fromSeconds(payload.exp)
+    }),
+    ...(stored === null || rotatedFrom !== null ? [insertSessionId(payload.uid, idHash)] : []),
+    ...(rotatedFrom === null
+      ? []
+      : [
+          signedIn
+            ? deleteEarlierSessionIds(payload.uid)
+            : updateSessionIdValidUntil(rotatedFrom, new Date(now.getTime() + predecessorSeconds * 1000))
+        ]),
+    ...clientWrites(stored, payload)
+  ]
+}
+
+const loginAt = (payload: SessionPayload): Date | null =>
+  payload.loginTs === undefined ? null : fromSeconds(payload.loginTs)
+
+function clientWrites(stored: StoredSession | null, payload: SessionPayload): Write[] {
+  const before = stored?.clients ?? {}
+  const after = payload.authorizations ?? {}
+  return [
+    ...Object.entries(after)
+      .filter(([clientId, client]) => !sameClient(before[clientId], client))
+      .map(([clientId, client]) => upsertSessionClient(payload.uid, clientId, client)),
+    ...Object.keys(before)
+      .filter(clientId => !(clientId in after))
+      .map(clientId => deleteSessionClient(payload.uid, clientId))
+  ]
+}
+
+/** Ends one session; its cookies and its applications' rows go with it. */
+export function endSessionWrites(uid: string): Write[] {
+  return [deleteSession(uid)]
+}
