@@ -4,7 +4,7 @@
 -- keys/: one row a signing key. The private half is sealed under ENCRYPTION_KEY.
 create table signing_keys (
   kid text primary key,
-  alg text not null,
+  alg text not null constraint signing_keys_alg_check check (alg in ('ES256', 'RS256', 'EdDSA')),
   -- next: published, not yet signing · active: signs · retired: still published for tokens already out
   state text not null constraint signing_keys_state_check check (state in ('next', 'active', 'retired')),
   public_jwk jsonb not null,
@@ -14,6 +14,7 @@ create table signing_keys (
   retired_at timestamptz
 );
 create unique index signing_keys_alg_active_key on signing_keys (alg) where state = 'active';
+create unique index signing_keys_alg_next_key on signing_keys (alg) where state = 'next';
 
 -- clients/: registered applications (RFC 7591 metadata) and the resources that they may ask tokens for (RFC 8707).
 create table clients (
