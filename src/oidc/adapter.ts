@@ -276,7 +276,7 @@ const sessions: Part = storage => ({
         payload: session,
         idHash: hashToken(id),
         rotatedFrom,
-        authenticatedAt: unit.authenticatedAt,
+        authenticatedAt: unit.proof?.at ?? null,
         now: storage.now()
       })
     )
@@ -298,7 +298,8 @@ const interactions: Part = ({ sql, now }) => ({
     // Signed in here, but the account was cut off or disabled since: this sign-in is over.
     if (finished?.login !== undefined && !row.authenticationValid) return undefined
     if (row.account !== null) unit.accounts.set(row.account.id, row.account)
-    unit.authenticatedAt = row.authenticatedAt
+    if (row.accountId !== null && row.authenticatedAt !== null)
+      unit.proof = { accountId: row.accountId, at: row.authenticatedAt }
     return { ...row.payload, jti: uid }
   },
   upsert: async (uid, payload) => {
@@ -306,13 +307,13 @@ const interactions: Part = ({ sql, now }) => ({
     // The session's cookie has no business in another row.
     const { cookie: _cookie, ...session } = (payload.session ?? {}) as { accountId?: string; cookie?: string }
     const stored = payload.session === undefined ? withoutId(payload) : { ...withoutId(payload), session }
-    const accountId = session.accountId ?? null
-    const clientId = params?.client_id ?? null
+    const { proof } = currentUnit()
     await queue(
       upsertInteraction({
         idHash: hashToken(uid),
-        clientId,
-        accountId,
+        clientId: params?.client_id ?? null,
+        accountId: proof?.accountId ?? session.accountId ?? null,
+        authenticatedAt: proof?.at ?? null,
         payload: stored,
         createdAt: now(),
         expiresAt: fromSeconds(payload.exp ?? 0)

@@ -231,6 +231,7 @@ export type InteractionRow = {
   idHash: Buffer
   clientId: string | null
   accountId: string | null
+  authenticatedAt: Date | null
   payload: Payload
   createdAt: Date
   expiresAt: Date
@@ -238,9 +239,11 @@ export type InteractionRow = {
 
 /** Keeps Gatehouse's own columns of an interaction that the library saves again. */
 export const upsertInteraction = (row: InteractionRow): Write => ({
-  text: bind => `insert into interactions (id_hash, client_id, account_id, payload, created_at, expires_at)
-    values (${bind(row.idHash)}, ${bind(row.clientId)}, ${bind(row.accountId)}, ${bind(row.payload)}, ${bind(row.createdAt)}, ${bind(row.expiresAt)})
-    on conflict (id_hash) do update set payload = excluded.payload, expires_at = excluded.expires_at`
+  text: bind => `insert into interactions as i (id_hash, client_id, account_id, authenticated_at, payload, created_at, expires_at)
+    values (${bind(row.idHash)}, ${bind(row.clientId)}, ${bind(row.accountId)}, ${bind(row.authenticatedAt)}, ${bind(row.payload)},
+      ${bind(row.createdAt)}, ${bind(row.expiresAt)})
+    on conflict (id_hash) do update set payload = excluded.payload, expires_at = excluded.expires_at,
+      account_id = coalesce(excluded.account_id, i.account_id), authenticated_at = coalesce(excluded.authenticated_at, i.authenticated_at)`
 })
 
 export type ProgressUpdate = { accountId: string | null; authenticatedAt: Date | null; progress: Progress }
@@ -249,6 +252,15 @@ export const updateInteractionProgress = (idHash: Buffer, update: ProgressUpdate
   text: bind => `update interactions set account_id = ${bind(update.accountId)}, authenticated_at = ${bind(update.authenticatedAt)},
     progress = ${bind(update.progress)} where id_hash = ${bind(idHash)}`
 })
+
+/** The person proved who they are elsewhere, by the mail's link: the sign-in that waits for it may go on. */
+export async function updateInteractionAuthenticated(
+  sql: Sql,
+  idHash: Buffer,
+  { accountId, at }: { accountId: string; at: Date }
+): Promise<void> {
+  await sql`update interactions set authenticated_at = ${at} where id_hash = ${idHash} and account_id = ${accountId}`
+}
 
 export const deleteInteraction = (idHash: Buffer): Write => ({
   text: bind => `delete from interactions where id_hash = ${bind(idHash)}`

@@ -32,8 +32,8 @@ export type UnitOfWork = {
   successor: string | null
   /** A session id that was given up: replaced if a save follows, else the session is over. */
   droppedSession: { id: string; uid: string } | null
-  /** When the interaction that this request finishes proved the person. */
-  authenticatedAt: Date | null
+  /** Who the interaction of this request proved to be there, and when. */
+  proof: { accountId: string; at: Date } | null
   revokedGrants: Set<string>
 }
 
@@ -53,7 +53,7 @@ export const createUnit = (): UnitOfWork => ({
   rotation: null,
   successor: null,
   droppedSession: null,
-  authenticatedAt: null,
+  proof: null,
   revokedGrants: new Set()
 })
 

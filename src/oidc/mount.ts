@@ -1,0 +1,169 @@
+// oidc-provider inside Fastify: explicit routes hand the raw request over, with every header that could name another host replaced.
+import { hash } from 'node:crypto'
+import { IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
+import { settleSession } from './adapter.ts'
+import type { Oidc } from './oidc.ts'
+import { routes } from './provider.ts'
+import { findLostSuccessor, LostRotation } from './rotation.ts'
+import { createUnit, currentUnit, flushUnit, inUnit } from './unit-of-work.ts'
+
+const paths: [string[], string[]][] = [
+  [['GET'], [routes.authorization, `${routes.authorization}/:uid`, `${routes.end_session}/success`]],
+  [['GET', 'POST'], [routes.end_session]],
+  [['GET', 'POST', 'OPTIONS'], [routes.userinfo]],
+  [['POST'], [`${routes.end_session}/confirm`]],
+  [
+    ['POST', 'OPTIONS'],
+    [routes.token, routes.introspection, routes.revocation, routes.pushed_authorization_request]
+  ]
+]
+
+/** Registers the protocol's endpoints. `headers` are set on every answer; the library adds its own to them. */
+export async function mountProvider(
+  app: FastifyInstance,
+  oidc: Oidc,
+  headers: Record<string, string>
+): Promise<void> {
+  await app.register(async scope => {
+    // The library reads the body itself.
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser('*', (_request, _payload, done) => done(null))
+    for (const [method, urls] of paths)
+      for (const url of urls)
+        scope.route({
+          method,
+          url,
+          exposeHeadRoute: false,
+          handler: (request, reply) => handOver(oidc, headers, request, reply)
+        })
+  })
+  await app.register(async scope => serveMetadata(scope, oidc))
+}
+
+function handOver(
+  oidc: Oidc,
+  headers: Record<string, string>,
+  request: FastifyRequest,
+  reply: FastifyReply
+): FastifyReply {
+  const { raw } = reply
+  for (const name of Object.keys(headers)) raw.setHeader(name, headers[name] ?? '')
+  reply.hijack()
+  pinHost(request.raw, oidc.issuer)
+  Object.assign(request.raw, { id: request.id })
+  inUnit(createUnit(), () => oidc.current().callback(request.raw, raw))
+  return reply
+}
+
+/** URLs that the library emits are made from the request: it gets to see the issuer's host and scheme only. */
+export function pinHost(raw: IncomingMessage, issuer: URL): void {
+  raw.headers.host = issuer.host
+  raw.headers['x-forwarded-proto'] = issuer.protocol.slice(0, -1)
+  for (const name of ['x-forwarded-host', 'x-forwarded-for', 'forwarded', ':authority'])
+    delete raw.headers[name]
+  // An absolute-form target (RFC 9112 §3.2.2) would bring a host of its own.
+  if (raw.url !== undefined && !raw.url.startsWith('/')) raw.url = URL.parse(raw.url)?.pathname ?? '/'
+}
+
+/** Around everything that the library does: what it wanted written is written before its answer leaves. */
+export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
+  provider.use(async (ctx, next) => {
+    await next()
+    const unit = currentUnit()
+    settleSession()
+    try {
+      await flushUnit(oidc.ctx.sql, unit, { failed: ctx.status >= 400 })
+    } catch (error) {
+      if (!(error instanceof LostRotation)) return answerFault(oidc, ctx as KoaContextWithOIDC, error)
+      try {
+        unit.successor = await findLostSuccessor(
+          oidc.ctx.sql,
+          { now: oidc.ctx.now, ...oidc.ctx.config },
+          error.value
+        )
+      } catch (gone) {
+        return answerFault(oidc, ctx as KoaContextWithOIDC, gone)
+      }
+    }
+    const body = ctx.body as { refresh_token?: string } | null
+    if (unit.successor !== null && body?.refresh_token !== undefined) body.refresh_token = unit.successor
+  })
+}
+
+/** The answer was made, but its writes failed: nothing of it may leave. */
+async function answerFault(oidc: Oidc, ctx: KoaContextWithOIDC, error: unknown): Promise<void> {
+  for (const name of ['location', 'set-cookie']) ctx.remove(name)
+  if (error instanceof errors.OIDCProviderError) {
+    ctx.status = error.status
+    ctx.body = { error: error.error, error_description: error.error_description }
+  } else {
+    oidc.ctx.log.error(
+      { err: error, requestId: (ctx.req as { id?: string }).id },
+      'an answer could not be written down'
+    )
+    ctx.status = 503
+    ctx.set('retry-after', '5')
+    ctx.body = { error: 'temporarily_unavailable', error_description: 'try again in a moment' }
+  }
+  if (ctx.accepts('json', 'html') === 'html')
+    await oidc.renderError(ctx, ctx.body as errors.OIDCProviderError, error as Error)
+}
+
+/** A document of the library's, as it would send it to anyone. */
+export async function readDocument(provider: Provider, issuer: URL, path: string): Promise<Buffer> {
+  const request = new IncomingMessage(new Socket())
+  request.method = 'GET'
+  request.url = path
+  pinHost(request, issuer)
+  const response = new ServerResponse(request)
+  return await new Promise<Buffer>((resolve, reject) => {
+    response.end = ((chunk: string | Buffer) => {
+      if (response.statusCode === 200) resolve(Buffer.from(chunk))
+      else reject(new Error(`${path} answered ${response.statusCode}`))
+      return response
+    }) as typeof response.end
+    inUnit(createUnit(), () => provider.callback()(request, response))
+  })
+}
+
+/** Discovery and the key set change only with the keys: they are answered from memory. */
+function serveMetadata(scope: FastifyInstance, oidc: Oidc): void {
+  for (const path of [
+    '/.well-known/openid-configuration',
+    '/.well-known/oauth-authorization-server',
+    routes.jwks
+  ]) {
+    scope.get(path, (request, reply) => {
+      const document = oidc.document(path)
+      reply
+        .header('access-control-allow-origin', '*')
+        .header('cache-control', 'public, max-age=3600, stale-if-error=86400')
+        .header('etag', document.etag)
+      if (request.headers['if-none-match'] === document.etag) return reply.code(304).send()
+      return reply
+        .type(
+          path === routes.jwks ? 'application/jwk-set+json; charset=utf-8' : 'application/json; charset=utf-8'
+        )
+        .send(document.body)
+    })
+    scope.options(path, (_request, reply) =>
+      reply
+        .code(204)
+        .headers({
+          'access-control-allow-origin': '*',
+          'access-control-allow-methods': 'GET',
+          'access-control-max-age': '3600'
+        })
+        .send()
+    )
+  }
+}
+
+export type Document = { body: Buffer; etag: string }
+export const toDocument = (body: Buffer): Document => ({
+  body,
+  etag: `"${hash('sha256', body, 'base64url').slice(0, 22)}"`
+})

@@ -1,0 +1,66 @@
+// The running protocol: the current instance of the library, what it serves from memory, and how it is replaced.
+import type { Configuration, Provider } from 'oidc-provider'
+import type { Context } from '../context.ts'
+import { loadSigningKeys } from '../keys/service.ts'
+import { type Document, readDocument, settleBeforeAnswer, toDocument } from './mount.ts'
+import { createProvider, type ProtocolPages, routes } from './provider.ts'
+import type { Registry } from './registry.ts'
+
+export type Instance = {
+  provider: Provider
+  registry: Registry
+  callback: ReturnType<Provider['callback']>
+  documents: Map<string, Document>
+}
+
+export type Oidc = {
+  ctx: Context
+  issuer: URL
+  current: () => Instance
+  document: (path: string) => Document
+  renderError: NonNullable<Configuration['renderError']>
+  /** Builds a new instance from the keys in the database and swaps it in; requests under way keep theirs. */
+  reload: () => Promise<void>
+}
+
+/** Starts the protocol with the signing keys that there are. */
+export async function startOidc(ctx: Context, pages: ProtocolPages): Promise<Oidc> {
+  let instance: Instance
+  const oidc: Oidc = {
+    ctx,
+    issuer: new URL(ctx.config.issuer),
+    current: () => instance,
+    document: path => {
+      const document = instance.documents.get(path)
+      if (document === undefined) throw new Error(`no document ${path}`)
+      return document
+    },
+    renderError: pages.renderError,
+    reload: async () => {
+      instance = await build(oidc, pages)
+    }
+  }
+  await oidc.reload()
+  return oidc
+}
+
+async function build(oidc: Oidc, pages: ProtocolPages): Promise<Instance> {
+  const { provider, registry } = createProvider(oidc.ctx, await loadSigningKeys(oidc.ctx), pages)
+  settleBeforeAnswer(oidc, provider)
+  reportFaults(oidc.ctx, provider)
+  const documents = new Map<string, Document>()
+  for (const path of [
+    '/.well-known/openid-configuration',
+    '/.well-known/oauth-authorization-server',
+    routes.jwks
+  ])
+    documents.set(path, toDocument(await readDocument(provider, oidc.issuer, path)))
+  return { provider, registry, callback: provider.callback(), documents }
+}
+
+/** What the library would swallow: its own failures, with the request they belong to. */
+function reportFaults({ log }: Context, provider: Provider): void {
+  provider.on('server_error', (koa, error) =>
+    log.error({ err: error, requestId: (koa.req as { id?: string }).id }, 'the protocol failed')
+  )
+}

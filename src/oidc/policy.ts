@@ -1,0 +1,93 @@
+// When a person is asked, and what a grant holds.
+import { type Grant, interactionPolicy, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
+import type { Sql } from '../db/connect.ts'
+import { type Consent, missingConsent } from './model.ts'
+import type { RegisteredClient } from './registry.ts'
+import { findConsent } from './repository.ts'
+
+/** Claims that tell of the sign-in, not of the person: they need no consent. */
+const claimsWithoutConsent = new Set(['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss'])
+
+/** What the authorization request asks for. */
+export function wantedConsent({ oidc }: KoaContextWithOIDC): Consent {
+  const requested = [...oidc.requestParamScopes]
+  const resources = Object.entries(oidc.resourceServers ?? {}).map(([identifier, server]) => {
+    const available = new Set(server.scope?.split(' '))
+    return [identifier, requested.filter(scope => available.has(scope))] as const
+  })
+  return {
+    scopes: [...oidc.requestParamOIDCScopes],
+    claims: [...oidc.requestParamClaims].filter(claim => !claimsWithoutConsent.has(claim)),
+    resources: Object.fromEntries(resources)
+  }
+}
+
+/** Puts what was agreed to into a grant. */
+export function fillGrant(grant: Grant, consent: Consent): void {
+  if (consent.scopes.length > 0) grant.addOIDCScope(consent.scopes.join(' '))
+  if (consent.claims.length > 0) grant.addOIDCClaims(consent.claims)
+  for (const [identifier, scopes] of Object.entries(consent.resources))
+    if (scopes.length > 0) grant.addResourceScope(identifier, scopes.join(' '))
+}
+
+function heldBy(grant: Grant, wanted: Consent): Consent {
+  return {
+    scopes: grant.getOIDCScope().split(' '),
+    claims: grant.getOIDCClaims(),
+    resources: Object.fromEntries(
+      Object.keys(wanted.resources).map(id => [id, grant.getResourceScope(id).split(' ')])
+    )
+  }
+}
+
+/**
+ * The library's `loadExistingGrant`: the grant of this browser session and application, made or widened without
+ * asking where the person has agreed before or the application is the operator's own.
+ */
+export const createLoadExistingGrant =
+  (sql: Sql, provider: () => Provider) =>
+  async (ctx: KoaContextWithOIDC): Promise<Grant | undefined> => {
+    const { account, result, session, prompts } = ctx.oidc
+    const client = ctx.oidc.client as RegisteredClient
+    const grantId = result?.consent?.grantId ?? session?.grantIdFor(client.clientId)
+    const existing = grantId === undefined ? undefined : await provider().Grant.find(grantId)
+    // A grant of whoever was signed in here before is nobody else's.
+    const own = existing?.accountId === account?.accountId ? existing : undefined
+    const wanted = wantedConsent(ctx)
+    if (own !== undefined && missingConsent(heldBy(own, wanted), wanted) === null) return own
+    if (account === undefined || (prompts.has('consent') && result?.consent === undefined)) return own
+
+    const given = client.first_party ? wanted : await findConsent(sql, account.accountId, client.clientId)
+    if (missingConsent(given, wanted) !== null) return own
+    const Grant = provider().Grant
+    const grant = own ?? new Grant({ accountId: account.accountId, clientId: client.clientId })
+    fillGrant(grant, wanted)
+    await grant.save()
+    return grant
+  }
+
+/** The library's prompts, with what is wanted noted in each, and no extra question for the operator's own native applications. */
+export function createInteractionPolicy() {
+  const policy = interactionPolicy.base()
+  for (const name of ['login', 'consent']) {
+    const prompt = policy.get(name)
+    if (prompt !== undefined) prompt.details = ctx => Promise.resolve({ wanted: wantedConsent(ctx) })
+  }
+  const checks = policy.get('consent')?.checks
+  checks?.remove('native_client_prompt')
+  // Another program could sit behind a native application's redirect URI: the person is asked every time (RFC 8252 §8.6).
+  checks?.add(
+    new interactionPolicy.Check(
+      'native_client_prompt',
+      'native clients require End-User interaction',
+      'interaction_required',
+      ({ oidc }) => {
+        const client = oidc.client as RegisteredClient
+        return (
+          client.applicationType === 'native' && !client.first_party && oidc.result?.consent === undefined
+        )
+      }
+    )
+  )
+  return policy
+}

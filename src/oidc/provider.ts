@@ -1,0 +1,176 @@
+// Builds oidc-provider from the settings and the signing keys. A changed key set means a new instance, swapped in whole.
+import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-provider'
+import type { Context } from '../context.ts'
+import type { PrivateJwk } from '../keys/model.ts'
+import { deriveKey } from '../lib/sealed-box.ts'
+import { hashToken } from '../lib/tokens.ts'
+import { toSeconds } from '../sessions/model.ts'
+import { createAdapter, type Storage } from './adapter.ts'
+import { claimsByScope, createFindAccount } from './claims.ts'
+import { createInteractionPolicy, createLoadExistingGrant } from './policy.ts'
+import {
+  createRegistry,
+  ownMetadata,
+  type RegisteredClient,
+  type Registry,
+  resourceServer
+} from './registry.ts'
+import { insertReplayMark } from './repository.ts'
+import { currentUnit } from './unit-of-work.ts'
+
+/** One factor: a password. @see ../interactions/model.ts */
+export const acrOneFactor = 'urn:gatehouse:acr:1fa'
+
+/** Where the protocol's endpoints are. */
+export const routes = {
+  authorization: '/auth',
+  token: '/token',
+  userinfo: '/userinfo',
+  jwks: '/jwks',
+  introspection: '/introspect',
+  revocation: '/revoke',
+  end_session: '/session/end',
+  pushed_authorization_request: '/par'
+}
+
+/** How the library's own moments become pages: the texts are ours, the forms are its. */
+export type ProtocolPages = {
+  renderError: NonNullable<Configuration['renderError']>
+  renderSignOut: (ctx: KoaContextWithOIDC) => Promise<void>
+  renderSignedOut: (ctx: KoaContextWithOIDC) => Promise<void>
+}
+
+export type ProviderInstance = { provider: Provider; registry: Registry }
+
+/** `keys` in the key store's order: the first that fits signs. */
+export function createProvider(ctx: Context, keys: PrivateJwk[], pages: ProtocolPages): ProviderInstance {
+  const { config, sql, now } = ctx
+  const secure = config.issuer.startsWith('https:')
+  const storage: Storage = { sql, now, ...config }
+  const instance: { provider?: Provider; registry?: Registry } = {}
+  const provider = new Provider(config.issuer, {
+    adapter: createAdapter(storage) as never,
+    jwks: { keys: keys as never },
+    routes,
+    claims: claimsByScope,
+    scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'],
+    responseTypes: ['code'],
+    acrValues: [acrOneFactor],
+    findAccount: createFindAccount(sql),
+    loadExistingGrant: createLoadExistingGrant(sql, () => provider),
+    interactions: {
+      policy: createInteractionPolicy(),
+      // A new one has nothing to look up: the dispatcher is told where it starts.
+      url: (_ctx, interaction) =>
+        `/interaction/${interaction.uid}${interaction.prompt.name === 'login' ? '?start' : ''}`
+    },
+    cookies: {
+      names: {
+        session: secure ? '__Host-session' : 'session',
+        interaction: secure ? '__Secure-interaction' : 'interaction',
+        resume: secure ? '__Secure-resume' : 'resume'
+      },
+      keys: [deriveKey(config.encryptionKey, 'cookies').toString('base64url')],
+      long: { signed: true, httpOnly: true, sameSite: 'lax', secure, path: '/' },
+      short: { signed: true, httpOnly: true, sameSite: 'lax', secure }
+    },
+    clientDefaults: {
+      id_token_signed_response_alg: 'ES256',
+      grant_types: ['authorization_code'],
+      response_types: ['code']
+    },
+    extraClientMetadata: { properties: ownMetadata },
+    enabledJWA: {
+      idTokenSigningAlgValues: ['ES256', 'RS256', 'EdDSA', 'HS256'],
+      requestObjectSigningAlgValues: ['ES256', 'RS256', 'PS256', 'EdDSA'],
+      clientAuthSigningAlgValues: ['ES256', 'RS256', 'PS256', 'EdDSA', 'HS256'],
+      dPoPSigningAlgValues: ['ES256', 'EdDSA']
+    },
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      claimsParameter: { enabled: true },
+      introspection: {
+        enabled: true,
+        allowedPolicy: (_ctx, client, token) => mayIntrospect(client as RegisteredClient, token)
+      },
+      revocation: { enabled: true },
+      dPoP: { enabled: true, nonceSecret: deriveKey(config.encryptionKey, 'dpop nonces') },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: (_ctx, _client, oneOf) => (oneOf?.length === 1 ? (oneOf[0] ?? []) : []) as string,
+        getResourceServerInfo: async (_ctx, identifier, client) =>
+          await resourceServer(
+            ctx,
+            (await instance.registry?.resources.find(identifier)) ?? null,
+            client as RegisteredClient
+          )
+      },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: pages.renderSignOut,
+        postLogoutSuccessSource: pages.renderSignedOut
+      }
+    },
+    // Refresh tokens for whoever registered for them; without offline_access they end with the browser session.
+    issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+    // Every use rotates, but for a retry that is answered with the successor there is.
+    rotateRefreshToken: () => currentUnit().successor === null,
+    // Signing out ends tokens; what was agreed to is kept in consents, so nothing is lost with the grant.
+    revokeGrantPolicy: () => true,
+    renderError: pages.renderError,
+    clientBasedCORS: (_ctx, origin, client) =>
+      (client.redirectUris ?? []).some(uri => URL.parse(uri)?.origin === origin),
+    ttl: lifetimes(ctx),
+    allowOmittingSingleRegisteredRedirectUri: false
+  })
+  // Our mount sets the forwarded headers from the issuer and nothing else reaches them.
+  provider.proxy = true
+  instance.registry = createRegistry(ctx, provider)
+  takeReplayMarksAtOnce(provider, storage)
+  return { provider, registry: instance.registry }
+}
+
+/** A client sees its own tokens; one that guards a resource sees the tokens for it. @see RFC 7662 §4 */
+function mayIntrospect(
+  client: RegisteredClient,
+  token: { clientId?: string | undefined; aud?: string | string[] | undefined }
+): boolean {
+  if (token.clientId === client.clientId) return true
+  return client.introspection && typeof token.aud === 'string' && client.resources.includes(token.aud)
+}
+
+function lifetimes({ config, now }: Context): NonNullable<Configuration['ttl']> {
+  const seconds = () => toSeconds(now())
+  return {
+    AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? config.accessTokenLifetimeSeconds,
+    ClientCredentials: (_ctx, token) =>
+      token.resourceServer?.accessTokenTTL ?? config.accessTokenLifetimeSeconds,
+    AuthorizationCode: 60,
+    IdToken: config.idTokenLifetimeSeconds,
+    Interaction: config.interactionLifetimeSeconds,
+    // A grant outlives every refresh token that it can have.
+    Grant: config.refreshTokenAbsoluteSeconds + 86_400,
+    RefreshToken: (_ctx, token) => {
+      const left = (token.iiat ?? seconds()) + config.refreshTokenAbsoluteSeconds - seconds()
+      return Math.max(1, Math.min(config.refreshTokenIdleSeconds, left))
+    },
+    Session: (_ctx, session) => {
+      const left = (session.loginTs ?? seconds()) + config.sessionAbsoluteSeconds - seconds()
+      return Math.max(1, Math.min(config.sessionIdleSeconds, left))
+    }
+  }
+}
+
+/** The library looks first and marks later, so two proofs at once would both pass; one insert decides here. */
+function takeReplayMarksAtOnce(provider: Provider, { sql, now }: Storage): void {
+  const model = provider.ReplayDetection as unknown as {
+    unique: (issuer: string, jti: string, exp: number) => Promise<boolean>
+  }
+  model.unique = async (issuer, jti, exp) =>
+    await insertReplayMark(sql, {
+      idHash: hashToken(JSON.stringify([issuer, jti])),
+      at: now(),
+      expiresAt: new Date(exp * 1000)
+    })
+}

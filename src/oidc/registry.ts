@@ -1,0 +1,100 @@
+// Applications and resources as the protocol asks for them: in memory, loaded when first needed, dropped when they change.
+// The library's own cache holds a hundred and costs a look-up and a hash each time.
+import { type Client, errors, type Provider, type ResourceServer } from 'oidc-provider'
+import { allowedScopes, type Resource } from '../clients/model.ts'
+import { findClient, findResource } from '../clients/repository.ts'
+import { clientSecretKey, hashedSecretPrefix, protocolMetadata } from '../clients/service.ts'
+import type { Context } from '../context.ts'
+import { equalBytes, hashToken } from '../lib/tokens.ts'
+
+/** A change reaches every node by NOTIFY; should one get lost, the entry is good for this long. */
+const maximumAgeMilliseconds = 60_000
+const maximumEntries = 10_000
+
+type Entry<T> = { value: Promise<T>; loadedAt: number }
+
+/** Loads once, remembers while fresh. A failed load is not remembered. */
+export type Cache<T> = { find: (key: string) => Promise<T>; drop: (key?: string) => void }
+
+export function createCache<T>(now: () => Date, load: (key: string) => Promise<T>): Cache<T> {
+  const entries = new Map<string, Entry<T>>()
+  return {
+    find: key => {
+      const entry = entries.get(key)
+      if (entry !== undefined && now().getTime() - entry.loadedAt < maximumAgeMilliseconds) return entry.value
+      if (entries.size >= maximumEntries) entries.delete(entries.keys().next().value ?? '')
+      const value = load(key)
+      entries.set(key, { value, loadedAt: now().getTime() })
+      value.catch(() => entries.delete(key))
+      return value
+    },
+    drop: key => void (key === undefined ? entries.clear() : entries.delete(key))
+  }
+}
+
+/** What Gatehouse adds to the library's client. */
+export type RegisteredClient = Client & {
+  first_party: boolean
+  introspection: boolean
+  resources: string[]
+  access_token_signing_alg?: string
+  /** Its whole scope: the library is told only of OpenID Connect's. */
+  registered_scope: string | null
+}
+export const ownMetadata = [
+  'first_party',
+  'introspection',
+  'resources',
+  'access_token_signing_alg',
+  'registered_scope'
+]
+
+export type Registry = { clients: Cache<RegisteredClient | undefined>; resources: Cache<Resource | null> }
+
+/** Gives the library clients from our cache, and a comparison for secrets of which only the hash is kept. */
+export function createRegistry(ctx: Context, provider: Provider): Registry {
+  const key = clientSecretKey(ctx.config)
+  const model = provider.Client as unknown as {
+    new (metadata: object): RegisteredClient
+    find: (id: unknown) => Promise<RegisteredClient | undefined>
+    prototype: { compareClientSecret: (this: { clientSecret?: string }, actual: unknown) => boolean }
+  }
+  const clients = createCache(ctx.now, async id => {
+    const row = await findClient(ctx.sql, id)
+    return row === null
+      ? undefined
+      : new model({ ...protocolMetadata(row, key), registered_scope: row.scope })
+  })
+  model.find = async id => (typeof id === 'string' && id !== '' ? await clients.find(id) : undefined)
+  const compareClear = model.prototype.compareClientSecret
+  model.prototype.compareClientSecret = function (actual) {
+    const { clientSecret = '' } = this
+    if (!clientSecret.startsWith(hashedSecretPrefix)) return compareClear.call(this, actual)
+    const expected = Buffer.from(clientSecret.slice(hashedSecretPrefix.length), 'base64url')
+    return typeof actual === 'string' && equalBytes(hashToken(actual), expected)
+  }
+  return { clients, resources: createCache(ctx.now, identifier => findResource(ctx.sql, identifier)) }
+}
+
+/**
+ * What a token for `resource` looks like. Throws invalid_target for a resource that does not exist or is not
+ * one of the client's: both look the same from outside.
+ *
+ * @see RFC 8707 §2, RFC 9068
+ */
+export async function resourceServer(
+  ctx: Context,
+  resource: Resource | null,
+  client: RegisteredClient
+): Promise<ResourceServer> {
+  if (resource === null || !client.resources?.includes(resource.identifier)) throw new errors.InvalidTarget()
+  const alg =
+    resource.accessTokenSigningAlg ?? client.access_token_signing_alg ?? ctx.config.accessTokenSigningAlg
+  return {
+    audience: resource.identifier,
+    scope: allowedScopes({ resources: client.resources, scope: client.registered_scope }, resource).join(' '),
+    accessTokenFormat: resource.accessTokenFormat,
+    accessTokenTTL: resource.accessTokenLifetimeSeconds ?? ctx.config.accessTokenLifetimeSeconds,
+    ...(resource.accessTokenFormat === 'jwt' ? { jwt: { sign: { alg: alg as 'ES256' } } } : {})
+  } as ResourceServer
+}

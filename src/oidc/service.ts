@@ -1,0 +1,219 @@
+// The sign-in under way, as Gatehouse's own pages see it. Nothing else touches oidc-provider's interactions.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { errors, type Interaction as ProtocolInteraction } from 'oidc-provider'
+import type { AccountFacts } from '../accounts/facts-model.ts'
+import type { Context } from '../context.ts'
+import type { Write } from '../db/batch.ts'
+import { hashToken } from '../lib/tokens.ts'
+import { toSeconds } from '../sessions/model.ts'
+import { type Consent, mergeConsent, missingConsent, type Progress } from './model.ts'
+import { pinHost } from './mount.ts'
+import type { Oidc } from './oidc.ts'
+import { fillGrant } from './policy.ts'
+import { acrOneFactor } from './provider.ts'
+import type { RegisteredClient } from './registry.ts'
+import { updateInteractionAuthenticated, updateInteractionProgress, upsertConsent } from './repository.ts'
+import { createUnit, flushUnit, inUnit, type UnitOfWork } from './unit-of-work.ts'
+
+export type { Progress } from './model.ts'
+
+/** The application that a person is signing in to. */
+export type InteractionClient = {
+  clientId: string
+  name: string
+  host: string
+  logoUri: string | null
+  policyUri: string | null
+  tosUri: string | null
+}
+
+export type Interaction = {
+  uid: string
+  client: InteractionClient
+  redirectUri: string
+  loginHint: string | null
+  /** Who is signing in: proven when `authenticated`, else only likely. */
+  account: AccountFacts | null
+  authenticated: boolean
+  progress: Progress
+  /** What the person must be asked to agree to; null when that is nothing. */
+  consentNeeded: Consent | null
+  /** What the application asks for in all. */
+  wanted: Consent
+}
+
+type Handle = {
+  unit: UnitOfWork
+  protocol: ProtocolInteraction
+  request: IncomingMessage
+  response: ServerResponse
+}
+const handles = new WeakMap<Interaction, Handle>()
+
+/**
+ * Reads the interaction that the browser's cookie and the URL agree on, with its account and consent, in one statement.
+ *
+ * Null when there is none: over, never there, another browser's, or of a session that ended meanwhile.
+ */
+export async function readInteraction(
+  oidc: Oidc,
+  uid: string,
+  { request, response }: { request: IncomingMessage; response: ServerResponse }
+): Promise<Interaction | null> {
+  const unit = createUnit()
+  const { provider, registry } = oidc.current()
+  pinHost(request, oidc.issuer)
+  const protocol = await inUnit(unit, () => provider.interactionDetails(request, response)).catch(error => {
+    if (error instanceof errors.SessionNotFound) return null
+    throw error
+  })
+  const row = await unit.interactions.get(uid)
+  if (protocol === null || protocol.uid !== uid || row === undefined || row === null) return null
+  const client = await registry.clients.find(String(protocol.params.client_id))
+  if (client === undefined) return null
+
+  const wanted = (protocol.prompt.details as { wanted: Consent }).wanted
+  // The consent prompt comes up in a session that is signed in; the library has checked that it still is.
+  const authenticated =
+    row.authenticationValid || (protocol.prompt.name === 'consent' && row.account !== null)
+  const interaction: Interaction = {
+    uid,
+    client: describeClient(client, String(protocol.params.redirect_uri)),
+    redirectUri: String(protocol.params.redirect_uri),
+    loginHint: typeof protocol.params.login_hint === 'string' ? protocol.params.login_hint : null,
+    account: row.account,
+    authenticated,
+    progress: row.progress,
+    wanted,
+    consentNeeded: consentNeeded(
+      client,
+      String(protocol.params.prompt ?? ''),
+      missingConsent(row.consent, wanted),
+      wanted
+    )
+  }
+  handles.set(interaction, { unit, protocol, request, response })
+  return interaction
+}
+
+function consentNeeded(
+  client: RegisteredClient,
+  prompt: string,
+  missing: Consent | null,
+  wanted: Consent
+): Consent | null {
+  const asked = prompt.split(' ').includes('consent')
+  if (asked || (client.applicationType === 'native' && !client.first_party)) return wanted
+  return client.first_party ? null : missing
+}
+
+function describeClient(client: RegisteredClient, redirectUri: string): InteractionClient {
+  const host = URL.parse(client.clientUri ?? redirectUri)?.host
+  return {
+    clientId: client.clientId,
+    name: client.clientName ?? client.clientId,
+    host: host === undefined || host === '' ? redirectUri : host,
+    logoUri: client.logoUri ?? null,
+    policyUri: client.policyUri ?? null,
+    tosUri: client.tosUri ?? null
+  }
+}
+
+export type ProgressChange = { accountId: string | null; authenticatedAt: Date | null; progress: Progress }
+
+/** Writes how far the person is, together with `also`, in one statement. */
+export async function saveProgress(
+  oidc: Oidc,
+  interaction: Interaction,
+  change: ProgressChange,
+  also: Write[] = []
+): Promise<void> {
+  const { unit } = handleOf(interaction)
+  const write = updateInteractionProgress(hashToken(interaction.uid), change)
+  unit.lasting.push(...[write, ...also].map(write => ({ write })))
+  await flushUnit(oidc.ctx.sql, unit, { failed: false })
+}
+
+export type Finish = {
+  accountId: string
+  /** When and how the person proved who they are; null when the session stands for it. */
+  authentication: { at: Date; amr: string[] } | null
+  /** What the person agreed to on this occasion; null when not asked. */
+  agreed: Consent | null
+}
+
+/**
+ * Ends the interaction in favour of the application: grant, consent, result and `also` in one statement.
+ *
+ * Answers with the URL that the browser goes to next.
+ */
+export async function finishInteraction(
+  oidc: Oidc,
+  interaction: Interaction,
+  finish: Finish,
+  also: Write[] = []
+): Promise<string> {
+  const { unit, protocol, request, response } = handleOf(interaction)
+  const { provider } = oidc.current()
+  return await inUnit(unit, async () => {
+    const known = protocol.grantId === undefined ? undefined : await provider.Grant.find(protocol.grantId)
+    const grant =
+      known?.accountId === finish.accountId
+        ? known
+        : new provider.Grant({ accountId: finish.accountId, clientId: interaction.client.clientId })
+    fillGrant(grant, interaction.wanted)
+    const grantId = await grant.save()
+    if (finish.agreed !== null) {
+      const consent = mergeConsent(
+        (await unit.interactions.get(interaction.uid))?.consent ?? null,
+        finish.agreed
+      )
+      also = [...also, upsertConsent(finish.accountId, interaction.client.clientId, consent, oidc.ctx.now())]
+    }
+    if (finish.authentication !== null)
+      unit.proof = { accountId: finish.accountId, at: finish.authentication.at }
+    const login =
+      finish.authentication === null ? {} : { login: loginResult(finish.accountId, finish.authentication) }
+    const returnTo = await provider.interactionResult(request, response, { ...login, consent: { grantId } })
+    unit.lasting.push(...also.map(write => ({ write })))
+    await flushUnit(oidc.ctx.sql, unit, { failed: false })
+    return returnTo
+  })
+}
+
+/** Ends the interaction with access_denied. Answers with the URL that the browser goes to next. */
+export async function abortInteraction(
+  oidc: Oidc,
+  interaction: Interaction,
+  also: Write[] = []
+): Promise<string> {
+  const { unit, request, response } = handleOf(interaction)
+  return await inUnit(unit, async () => {
+    const result = { error: 'access_denied', error_description: 'the person did not agree' }
+    const returnTo = await oidc
+      .current()
+      .provider.interactionResult(request, response, result, { mergeWithLastSubmission: false })
+    unit.lasting.push(...also.map(write => ({ write })))
+    await flushUnit(oidc.ctx.sql, unit, { failed: false })
+    return returnTo
+  })
+}
+
+/** Lets the sign-in that waits for a confirmation go on, whoever's browser it is in: `uidHash` came with the mail's token. */
+export async function resumeInteraction(tx: Context, uidHash: Buffer, accountId: string): Promise<void> {
+  await updateInteractionAuthenticated(tx.sql, uidHash, { accountId, at: tx.now() })
+}
+
+const loginResult = (accountId: string, { at, amr }: { at: Date; amr: string[] }) => ({
+  accountId,
+  acr: acrOneFactor,
+  amr,
+  ts: toSeconds(at),
+  remember: true
+})
+
+function handleOf(interaction: Interaction): Handle {
+  const handle = handles.get(interaction)
+  if (handle === undefined) throw new Error('an interaction is used in the request that read it')
+  return handle
+}
