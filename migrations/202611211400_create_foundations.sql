@@ -29,15 +29,22 @@ create table clients (
   grant_types text[] not null,
   response_types text[] not null,
   token_endpoint_auth_method text not null,
-  -- null: every scope and resource that exists
+  -- null: every scope of OpenID Connect and of its resources
   scope text,
-  resources text[],
+  -- resource indicators that it may ask tokens for; empty: none, so that a new resource is open to nobody by accident
+  resources text[] not null default '{}',
   -- consent is skipped: the operator's own application
   first_party boolean not null default false,
+  -- it guards a resource: it may introspect tokens that other clients were given (RFC 7662 §2.1)
+  introspection boolean not null default false,
+  -- null: the resource's or the installation's choice
+  access_token_signing_alg text
+    constraint clients_access_token_signing_alg_check check (access_token_signing_alg in ('ES256', 'RS256', 'EdDSA')),
   -- RFC 7591 members that only the protocol library reads: logo_uri, policy_uri, tos_uri, contacts, algorithms, ...
   other_metadata jsonb not null default '{}',
   created_at timestamptz not null,
-  updated_at timestamptz not null
+  updated_at timestamptz not null,
+  constraint clients_secret_check check (client_secret_hash is null or client_secret_sealed is null)
 );
 
 create table resources (
@@ -45,8 +52,10 @@ create table resources (
   name text not null,
   scopes text[] not null,
   access_token_format text not null constraint resources_access_token_format_check check (access_token_format in ('jwt', 'opaque')),
+  -- null: the client's or the installation's choice; a resource that names one knows no other
+  access_token_signing_alg text
+    constraint resources_access_token_signing_alg_check check (access_token_signing_alg in ('ES256', 'RS256', 'EdDSA')),
   -- null: the installation's default
-  access_token_signing_alg text,
   access_token_lifetime_seconds integer,
   created_at timestamptz not null,
   updated_at timestamptz not null

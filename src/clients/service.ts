@@ -1,0 +1,234 @@
+// Registers applications and keeps their secrets. What they may then do is the protocol's work (oidc/).
+import { recordEvent } from '../audit/service.ts'
+import { type Context, inTransaction } from '../context.ts'
+import { createId } from '../lib/ids.ts'
+import { deriveKey, open, seal } from '../lib/sealed-box.ts'
+import { createToken, hashToken } from '../lib/tokens.ts'
+import { parseClientMetadata } from './metadata-model.ts'
+import {
+  type Client,
+  type ClientMetadata,
+  type Fault,
+  metadataOf,
+  openidScopes,
+  secretKeeping
+} from './model.ts'
+import { deleteClient, findClient, insertClient, listResources, updateClient } from './repository.ts'
+
+export type RegisterOutcome =
+  | { ok: true; client_id: string; client_secret: string | null; metadata: ClientMetadata }
+  | { ok: false; faults: Fault[] }
+
+export type UpdateOutcome = RegisterOutcome | { ok: false; faults: []; reason: 'unknown_client' }
+
+/**
+ * Registers an application.
+ *
+ * `client_secret` is in the answer this once, and null for a client that proves itself otherwise; afterwards only its
+ * hash is known, or its sealed form where an HMAC needs it back. Tells every node; records `client.registered`.
+ *
+ * @see RFC 7591 §3.2.1
+ */
+export async function registerClient(
+  ctx: Context,
+  input: unknown,
+  { clientId }: { clientId?: string } = {}
+): Promise<RegisterOutcome> {
+  const id = clientId ?? createId(ctx.now())
+  const idFaults = clientIdFaults(id)
+  const parsed = await parseForInstallation(ctx, input)
+  if (!parsed.ok) return { ok: false, faults: [...idFaults, ...parsed.faults] }
+  if (idFaults.length > 0) return { ok: false, faults: idFaults }
+
+  const { secret, ...kept } = createSecret(ctx, id, parsed.metadata)
+  const client = toClient(parsed.metadata, {
+    clientId: id,
+    ...kept,
+    createdAt: ctx.now(),
+    updatedAt: ctx.now()
+  })
+  return await inTransaction(ctx, async tx => {
+    if (!(await insertClient(tx.sql, client)))
+      return { ok: false, faults: [{ field: 'client_id', message: 'is taken' }] }
+    await recordEvent(tx, {
+      type: 'client.registered',
+      clientId: id,
+      details: { client_name: client.clientName }
+    })
+    return { ok: true, client_id: id, client_secret: secret, metadata: parsed.metadata }
+  })
+}
+
+/**
+ * Replaces an application's registration.
+ *
+ * Its secret stays, unless the new registration needs it kept in another way: then a new one is in the answer. Tells
+ * every node; records `client.updated`.
+ */
+export async function replaceClient(ctx: Context, clientId: string, input: unknown): Promise<UpdateOutcome> {
+  const parsed = await parseForInstallation(ctx, input)
+  if (!parsed.ok) return parsed
+  return await inTransaction(ctx, async tx => {
+    const before = await findClient(tx.sql, clientId)
+    if (before === null) return { ok: false, faults: [], reason: 'unknown_client' }
+
+    const keepsSecret = secretKeeping(metadataOf(before)) === secretKeeping(parsed.metadata)
+    const { secret, ...kept } = keepsSecret
+      ? {
+          secret: null,
+          clientSecretHash: before.clientSecretHash,
+          clientSecretSealed: before.clientSecretSealed
+        }
+      : createSecret(tx, clientId, parsed.metadata)
+    const { createdAt } = before
+    await updateClient(
+      tx.sql,
+      toClient(parsed.metadata, { clientId, ...kept, createdAt, updatedAt: tx.now() })
+    )
+    await recordEvent(tx, { type: 'client.updated', clientId })
+    return { ok: true, client_id: clientId, client_secret: secret, metadata: parsed.metadata }
+  })
+}
+
+/**
+ * Gives a client a new secret; the old one is worth nothing from then on. Returns it, or null when there is no such
+ * client or it has no secret. Tells every node; records `client.secret_replaced`.
+ */
+export async function replaceClientSecret(ctx: Context, clientId: string): Promise<string | null> {
+  return await inTransaction(ctx, async tx => {
+    const client = await findClient(tx.sql, clientId)
+    if (client === null) return null
+    const { secret, ...kept } = createSecret(tx, clientId, metadataOf(client))
+    if (secret === null) return null
+    await updateClient(tx.sql, { ...client, ...kept, updatedAt: tx.now() })
+    await recordEvent(tx, { type: 'client.secret_replaced', clientId })
+    return secret
+  })
+}
+
+/**
+ * Removes a client with every grant that people gave it. Returns whether there was one. Tells every node; records
+ * `client.removed`.
+ */
+export async function removeClient(ctx: Context, clientId: string): Promise<boolean> {
+  return await inTransaction(ctx, async tx => {
+    if (!(await deleteClient(tx.sql, clientId))) return false
+    await recordEvent(tx, { type: 'client.removed', clientId })
+    return true
+  })
+}
+
+/** What marks a client_secret in `protocolMetadata` as the hash of one: base64url of its SHA-256 follows. */
+export const hashedSecretPrefix = 'sha256:'
+
+/**
+ * The client as the protocol library wants it.
+ *
+ * `client_secret` is `sha256:<base64url>` where only the hash is kept (the library's comparison is replaced by one that
+ * knows the mark), and the secret itself where an HMAC needs it. `scope` names OpenID Connect's scopes alone, since
+ * the library refuses others; a resource's are `allowedScopes`. Throws when ENCRYPTION_KEY does not open the secret.
+ */
+export function protocolMetadata(
+  client: Client,
+  keyToOpenSecret: Uint8Array
+): Record<string, unknown> & { client_id: string } {
+  const { scope, ...metadata } = metadataOf(client)
+  const scopes = scope?.split(' ').filter(name => (openidScopes as readonly string[]).includes(name))
+  const secret = storedSecret(client, keyToOpenSecret)
+  return {
+    ...metadata,
+    // A client of resources alone: openid by itself opens nothing without a person's sign-in.
+    ...(scopes === undefined ? {} : { scope: scopes.join(' ') || 'openid' }),
+    ...(secret === null ? {} : { client_secret: secret })
+  }
+}
+
+/** The key that `protocolMetadata` opens sealed secrets with. */
+export function clientSecretKey(config: { encryptionKey: Uint8Array }): Buffer {
+  return deriveKey(config.encryptionKey, 'client secrets')
+}
+
+function storedSecret(client: Client, key: Uint8Array): string | null {
+  if (client.clientSecretHash !== null)
+    return `${hashedSecretPrefix}${client.clientSecretHash.toString('base64url')}`
+  if (client.clientSecretSealed === null) return null
+  try {
+    return open(key, client.clientSecretSealed, client.clientId).toString()
+  } catch (cause) {
+    throw new Error(`ENCRYPTION_KEY does not open the secret of client ${client.clientId}`, { cause })
+  }
+}
+
+type KeptSecret = Pick<Client, 'clientSecretHash' | 'clientSecretSealed'>
+
+function createSecret(
+  ctx: Context,
+  clientId: string,
+  metadata: Pick<ClientMetadata, 'token_endpoint_auth_method' | 'id_token_signed_response_alg'>
+): KeptSecret & { secret: string | null } {
+  const keeping = secretKeeping(metadata)
+  if (keeping === 'none') return { secret: null, clientSecretHash: null, clientSecretSealed: null }
+  const secret = createToken()
+  return keeping === 'hash'
+    ? { secret, clientSecretHash: hashToken(secret), clientSecretSealed: null }
+    : {
+        secret,
+        clientSecretHash: null,
+        clientSecretSealed: seal(clientSecretKey(ctx.config), secret, clientId)
+      }
+}
+
+function clientIdFaults(clientId: string): Fault[] {
+  return /^[A-Za-z0-9._~-]{3,100}$/.test(clientId)
+    ? []
+    : [{ field: 'client_id', message: 'must be 3 to 100 letters, digits, or any of . _ ~ -' }]
+}
+
+async function parseForInstallation(ctx: Context, input: unknown) {
+  const parsed = parseClientMetadata(input, { development: ctx.config.development })
+  if (!parsed.ok || parsed.metadata.resources.length === 0) return parsed
+  const known = (await listResources(ctx.sql)).map(({ identifier }) => identifier)
+  const faults = parsed.metadata.resources.flatMap((identifier, index) =>
+    known.includes(identifier)
+      ? []
+      : [{ field: `resources[${index}]`, message: 'is not registered: add the resource first' }]
+  )
+  return faults.length === 0 ? parsed : { ok: false as const, faults }
+}
+
+function toClient(
+  metadata: ClientMetadata,
+  own: Pick<Client, 'clientId' | 'createdAt' | 'updatedAt'> & KeptSecret
+): Client {
+  const {
+    client_name,
+    application_type,
+    redirect_uris,
+    post_logout_redirect_uris,
+    grant_types,
+    response_types,
+    token_endpoint_auth_method,
+    scope,
+    resources,
+    first_party,
+    introspection,
+    access_token_signing_alg,
+    ...otherMetadata
+  } = metadata
+  return {
+    ...own,
+    clientName: client_name,
+    applicationType: application_type,
+    redirectUris: redirect_uris,
+    postLogoutRedirectUris: post_logout_redirect_uris,
+    grantTypes: grant_types,
+    responseTypes: response_types,
+    tokenEndpointAuthMethod: token_endpoint_auth_method,
+    scope: scope ?? null,
+    resources,
+    firstParty: first_party,
+    introspection,
+    accessTokenSigningAlg: access_token_signing_alg ?? null,
+    otherMetadata
+  }
+}
