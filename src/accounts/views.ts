@@ -1,0 +1,31 @@
+// The pages behind the link of a mail that confirms an address. They may be opened in any browser.
+import { definePage } from '../http/view.ts'
+
+export type ConfirmAddressData = { action: string; email: string; state: 'ready' | 'invalid' | 'expired' }
+
+export const confirmAddressPage = definePage<ConfirmAddressData>(
+  'accounts/confirm-address',
+  {
+    ready: { action: '/verify-email/q0d1', email: 'ines.moreau@example.org', state: 'ready' },
+    invalid: { action: '/verify-email/q0d1', email: '', state: 'invalid' },
+    expired: { action: '/verify-email/q0d1', email: 'ines.moreau@example.org', state: 'expired' }
+  },
+  ({ state }) => ({
+    words: {
+      ready: null,
+      invalid: {
+        title: 'This link is not good any more',
+        explanation: 'It was used already, or a newer mail has taken its place.'
+      },
+      expired: {
+        title: 'This link is too old',
+        explanation: 'Links in our mails last for a limited time, and this one has run out.'
+      }
+    }[state]
+  })
+)
+
+export const addressConfirmedPage = definePage<{ continueUrl: string | null }>('accounts/address-confirmed', {
+  here: { continueUrl: '/interaction/Ab3' },
+  elsewhere: { continueUrl: null }
+})

@@ -1,0 +1,53 @@
+// The start page, and the mailbox that stands in for real mail during development.
+import { definePage, webUrl } from '../http/view.ts'
+
+export const homePage = definePage<{ issuer: string; development: boolean }>('development/home', {
+  development: { issuer: 'http://localhost:3000', development: true },
+  production: { issuer: 'https://id.example.org', development: false }
+})
+
+export type MailboxMessage = {
+  id: string
+  to: string
+  subject: string
+  text: string
+  html: string
+  links: string[]
+  sentAt: Date
+}
+
+const message: MailboxMessage = {
+  id: '01937f5c-9a40-7cc1-a7a6-6f54b2f1c0de',
+  to: 'ines.moreau@example.org',
+  subject: 'Confirm your email address',
+  text: 'Welcome to Gatehouse.\n\nYour code: 482 913\n\nOr open this link:\nhttp://localhost:3000/verify-email/q0d1Vb7R2mX9sLk4TzYw8HcN3uEpJa6fGi5oKvBtQxM\n\nBoth are good for 24 hours.',
+  html: '<p>Welcome to Gatehouse.</p>',
+  links: ['http://localhost:3000/verify-email/q0d1Vb7R2mX9sLk4TzYw8HcN3uEpJa6fGi5oKvBtQxM'],
+  sentAt: new Date('2026-11-21T14:26:05Z')
+}
+
+export const mailboxPage = definePage<{ messages: MailboxMessage[] }>(
+  'development/mailbox',
+  {
+    empty: { messages: [] },
+    some: {
+      messages: [
+        message,
+        {
+          ...message,
+          id: '01937f5c-9a40-7cc1-a7a6-6f54b2f1c0df',
+          subject: 'You already have an account',
+          links: []
+        }
+      ]
+    }
+  },
+  ({ messages }) => ({
+    messages: messages.map(({ links, sentAt, ...rest }) => ({
+      ...rest,
+      links: links.filter(link => webUrl(link) !== null),
+      sentAt: sentAt.toISOString(),
+      sentAtText: `${sentAt.toISOString().slice(0, 19).replace('T', ' ')} UTC`
+    }))
+  })
+)

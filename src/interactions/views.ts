@@ -1,0 +1,251 @@
+// What the pages of a sign-in may show, and its words.
+import { definePage, webUrl } from '../http/view.ts'
+
+export type SignInData = {
+  action: string
+  signUpUrl: string
+  clientName: string
+  email: string
+  problem: null | 'wrong_credentials' | 'too_many' | 'busy'
+  faults: { email?: 'missing' | 'invalid'; password?: 'missing' }
+  cancelAction: string
+}
+
+const emailFaults = {
+  missing: 'Enter your email address.',
+  invalid: 'Enter an address like name@example.org.',
+  too_long: 'This address is too long. Use one of at most 254 characters.'
+}
+const busy = 'We are busy just now. Wait a moment, then try again.'
+
+const signIn: SignInData = {
+  action: '/interaction/Ab3/sign-in',
+  signUpUrl: '/interaction/Ab3/sign-up',
+  clientName: 'Tidewater Photos',
+  email: '',
+  problem: null,
+  faults: {},
+  cancelAction: '/interaction/Ab3/cancel'
+}
+
+export const signInPage = definePage<SignInData>(
+  'interactions/sign-in',
+  {
+    fresh: signIn,
+    'wrong-credentials': { ...signIn, email: 'ines.moreau@example.org', problem: 'wrong_credentials' },
+    'too-many': { ...signIn, email: 'ines.moreau@example.org', problem: 'too_many' },
+    busy: { ...signIn, email: 'ines.moreau@example.org', problem: 'busy' },
+    empty: { ...signIn, faults: { email: 'missing', password: 'missing' } },
+    'invalid-email': { ...signIn, email: 'ines.moreau', faults: { email: 'invalid' } }
+  },
+  ({ problem, faults }) => ({
+    problemText:
+      problem &&
+      {
+        wrong_credentials:
+          'This email address and password do not go together. Check both, or create an account if you have none.',
+        too_many: 'There were too many tries. Wait a minute, then try again.',
+        busy
+      }[problem],
+    faultTexts: {
+      email: faults.email && emailFaults[faults.email],
+      password: faults.password && 'Enter your password.'
+    }
+  })
+)
+
+export type SignUpData = {
+  action: string
+  signInUrl: string
+  clientName: string
+  email: string
+  name: string
+  problem: null | 'busy'
+  faults: {
+    email?: 'missing' | 'invalid' | 'too_long'
+    name?: 'missing' | 'too_long' | 'invalid'
+    password?: 'missing' | 'too_short' | 'too_long'
+  }
+  passwordMinLength: number
+}
+
+const signUp: SignUpData = {
+  action: '/interaction/Ab3/sign-up',
+  signInUrl: '/interaction/Ab3/sign-in',
+  clientName: 'Tidewater Photos',
+  email: '',
+  name: '',
+  problem: null,
+  faults: {},
+  passwordMinLength: 15
+}
+
+export const signUpPage = definePage<SignUpData>(
+  'interactions/sign-up',
+  {
+    fresh: signUp,
+    empty: { ...signUp, faults: { email: 'missing', name: 'missing', password: 'missing' } },
+    invalid: {
+      ...signUp,
+      email: 'ines.moreau',
+      name: 'Inès \u202eMoreau',
+      faults: { email: 'invalid', name: 'invalid', password: 'too_short' }
+    },
+    'too-long': {
+      ...signUp,
+      email: `${'a'.repeat(300)}@example.org`,
+      name: 'Inès'.repeat(80),
+      faults: { email: 'too_long', name: 'too_long', password: 'too_long' }
+    },
+    busy: { ...signUp, email: 'ines.moreau@example.org', name: 'Inès Moreau', problem: 'busy' }
+  },
+  ({ problem, faults, passwordMinLength }) => ({
+    problemText: problem && busy,
+    passwordHint: `At least ${passwordMinLength} characters. A few words that only you would put together are easy to remember.`,
+    faultTexts: {
+      email: faults.email && emailFaults[faults.email],
+      name:
+        faults.name &&
+        {
+          missing: 'Enter the name that applications should call you by.',
+          too_long: 'This name is too long. Use a shorter one.',
+          invalid: 'This name has characters that cannot be shown. Type it again by hand.'
+        }[faults.name],
+      password:
+        faults.password &&
+        {
+          missing: 'Choose a password.',
+          too_short: `This password is too short. Use at least ${passwordMinLength} characters; another word or two will do.`,
+          too_long: 'This password is too long. Use at most 256 characters.'
+        }[faults.password]
+    }
+  })
+)
+
+export type VerifyEmailData = {
+  action: string
+  resendAction: string
+  startOverUrl: string
+  clientName: string
+  email: string
+  problem: null | 'invalid' | 'expired' | 'no_attempts_left' | 'missing'
+  notice: null | 'sent' | 'capped'
+}
+
+const verifyEmail: VerifyEmailData = {
+  action: '/interaction/Ab3/verify-email',
+  resendAction: '/interaction/Ab3/verify-email/resend',
+  startOverUrl: '/interaction/Ab3/sign-up',
+  clientName: 'Tidewater Photos',
+  email: 'ines.moreau@example.org',
+  problem: null,
+  notice: null
+}
+
+export const verifyEmailPage = definePage<VerifyEmailData>(
+  'interactions/verify-email',
+  {
+    fresh: verifyEmail,
+    missing: { ...verifyEmail, problem: 'missing' },
+    invalid: { ...verifyEmail, problem: 'invalid' },
+    expired: { ...verifyEmail, problem: 'expired' },
+    'no-attempts-left': { ...verifyEmail, problem: 'no_attempts_left' },
+    sent: { ...verifyEmail, notice: 'sent' },
+    capped: { ...verifyEmail, notice: 'capped' }
+  },
+  ({ problem, notice }) => ({
+    faultText:
+      problem &&
+      {
+        missing: 'Type the six digits from the mail.',
+        invalid: 'This is not the code from the newest mail. Check the six digits and try again.',
+        expired: 'This code is too old. Send a new mail below and use the code in it.',
+        no_attempts_left: 'This code was tried too often and is no longer good. Send a new mail below.'
+      }[problem],
+    noticeText:
+      notice &&
+      {
+        sent: 'A new mail is on its way. Only the code in the newest mail counts.',
+        capped:
+          'Several mails have been sent already. Look for them, also in the spam folder, or try again in an hour.'
+      }[notice]
+  })
+)
+
+export type ConsentData = {
+  action: string
+  client: {
+    name: string
+    host: string
+    logoUrl: string | null
+    policyUrl: string | null
+    termsUrl: string | null
+  }
+  accountName: string
+  accountEmail: string
+  scopes: string[]
+  resources: { name: string; scopes: string[] }[]
+}
+
+const scopeWords: Record<string, { title: string; detail: string }> = {
+  openid: { title: 'Know that it is you', detail: 'A number that stands for your account' },
+  profile: { title: 'See your profile', detail: 'Your name and what else you put there' },
+  email: { title: 'See your email address', detail: 'And that you have confirmed it' },
+  address: { title: 'See your postal address', detail: 'If you have entered one' },
+  phone: { title: 'See your phone number', detail: 'If you have entered one' },
+  offline_access: {
+    title: 'Stay connected',
+    detail: 'Keep this access while you are not using the application'
+  }
+}
+
+const consent: ConsentData = {
+  action: '/interaction/Ab3/consent',
+  client: {
+    name: 'Tidewater Photos',
+    host: 'photos.tidewater.example',
+    logoUrl: null,
+    policyUrl: 'https://photos.tidewater.example/privacy',
+    termsUrl: 'https://photos.tidewater.example/terms'
+  },
+  accountName: 'Inès Moreau',
+  accountEmail: 'ines.moreau@example.org',
+  scopes: ['openid', 'profile', 'email', 'offline_access'],
+  resources: []
+}
+
+export const consentPage = definePage<ConsentData>(
+  'interactions/consent',
+  {
+    usual: consent,
+    everything: {
+      ...consent,
+      client: { ...consent.client, logoUrl: 'https://photos.tidewater.example/logo.png' },
+      scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access', 'photos.archive'],
+      resources: [{ name: 'Photo storage', scopes: ['photos:read', 'photos:write'] }]
+    },
+    'resource-alone': {
+      ...consent,
+      client: { ...consent.client, policyUrl: null, termsUrl: null },
+      scopes: [],
+      resources: [{ name: 'urn:demo:api', scopes: ['read'] }]
+    }
+  },
+  ({ client, scopes }) => ({
+    client: {
+      ...client,
+      initial: [...client.name][0]?.toUpperCase() ?? '?',
+      logoUrl: webUrl(client.logoUrl),
+      policyUrl: webUrl(client.policyUrl),
+      termsUrl: webUrl(client.termsUrl)
+    },
+    permissions: scopes.map(scope =>
+      Object.hasOwn(scopeWords, scope) ? scopeWords[scope] : { title: scope, detail: null }
+    )
+  })
+)
+
+/** Shown where a confirmed address's sign-in goes on in another browser. */
+export const resumedElsewherePage = definePage<Record<never, never>>('interactions/resumed-elsewhere', {
+  only: {}
+})
