@@ -7,12 +7,16 @@ export type Sql = postgres.ISql<Record<string, never>>
 export type Pool = postgres.Sql<Record<string, never>>
 
 export type ConnectOptions = {
-  /** postgres:// URL; over a Unix socket as postgres:///database?host=/directory */
+  /** postgres:// URL; over a Unix socket as postgres://user:password@localhost/database?host=/directory */
   url: string
   poolSize: number
   applicationName?: string
+  /** How long a connection is kept; null for ever, which whoever holds a session's lock needs. */
+  maxLifetimeSeconds?: number | null
   /** Called with every statement that is sent. Tests count them. */
   onStatement?: (statement: string) => void
+  /** Called whenever a connection of the pool has closed, whoever closed it. */
+  onClose?: () => void
 }
 
 /**
@@ -20,19 +24,47 @@ export type ConnectOptions = {
  *
  * Column names arrive in camelCase; keys inside jsonb stay as they are stored.
  */
-export function connect({ url, poolSize, applicationName = 'gatehouse', onStatement }: ConnectOptions): Pool {
-  return postgres(url, {
+export function connect({
+  url,
+  poolSize,
+  applicationName = 'gatehouse',
+  maxLifetimeSeconds = 3600,
+  onStatement,
+  onClose
+}: ConnectOptions): Pool {
+  return postgres(withoutHost(url), {
+    ...socketOf(url),
     max: poolSize,
     connect_timeout: 10,
     idle_timeout: 0,
-    max_lifetime: 3600,
+    max_lifetime: maxLifetimeSeconds,
     transform: { column: { from: postgres.toCamel } },
     connection: { application_name: applicationName },
     onnotice: () => {},
+    ...(onClose === undefined ? {} : { onclose: onClose }),
     ...(onStatement === undefined
       ? {}
       : { debug: (_connection: number, statement: string) => onStatement(statement) })
   }) as unknown as Pool
 }
 
-export const PostgresError = postgres.PostgresError
+/**
+ * libpq's `host` parameter names the socket's directory and wins over the authority. postgres.js does not know it: it
+ * would send it to the server as a setting, which the server refuses.
+ */
+function socketOf(url: string): { path?: string } {
+  const parsed = URL.parse(url)
+  const host = parsed?.searchParams.get('host')
+  return host?.startsWith('/') ? { path: `${host}/.s.PGSQL.${parsed?.port || 5432}` } : {}
+}
+
+function withoutHost(url: string): string {
+  if (!('path' in socketOf(url))) return url
+  const parsed = new URL(url)
+  parsed.searchParams.delete('host')
+  return parsed.href
+}
+
+/** What the server answered with; `code` is its SQLSTATE. */
+export const { PostgresError } = postgres
+export type PostgresError = postgres.PostgresError
