@@ -85,18 +85,19 @@ create table account_email_tokens (
   token_hash bytea primary key,
   account_id uuid not null constraint account_email_tokens_account_id_fkey references accounts on delete cascade,
   email_key text not null,
-  -- SHA-256 over token_hash and the six digits, so that the digits alone tell nothing without the row
+  -- HMAC-SHA-256 over token_hash and the six digits under ENCRYPTION_KEY: a bare hash of six digits is guessed at once
   code_hash bytea not null,
   code_attempts_left smallint not null,
   -- what confirming sets: the name and password typed with this very sign-up, so that an earlier stranger's are void
   name text,
   password_hash text,
-  -- the sign-in that waits for this confirmation
+  -- the sign-in that waits for this confirmation; null: none does
   interaction_uid text,
   created_at timestamptz not null,
-  expires_at timestamptz not null
+  expires_at timestamptz not null,
+  -- a sign-in has one token for an account, which the next mail replaces; also the foreign key's index
+  constraint account_email_tokens_account_id_interaction_uid_key unique (account_id, interaction_uid)
 );
-create index account_email_tokens_account_id_idx on account_email_tokens (account_id);
 create index account_email_tokens_expires_at_idx on account_email_tokens (expires_at);
 
 -- credentials/

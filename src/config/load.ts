@@ -78,6 +78,7 @@ export function loadConfig(
       interactionLifetimeSeconds: settings.INTERACTION_LIFETIME_SECONDS,
       emailTokenLifetimeSeconds: settings.EMAIL_TOKEN_LIFETIME_SECONDS,
       mailsPerRecipientPerHour: settings.MAILS_PER_RECIPIENT_PER_HOUR,
+      auditRetentionMonths: settings.AUDIT_RETENTION_MONTHS,
       requestsPerAddressPerMinute: settings.REQUESTS_PER_ADDRESS_PER_MINUTE
     }
   }

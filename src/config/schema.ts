@@ -151,6 +151,12 @@ export const Settings = Type.Object({
     maximum: 1000,
     description: 'Mails of one kind to one address within an hour; more are not sent.'
   }),
+  AUDIT_RETENTION_MONTHS: Type.Integer({
+    default: 13,
+    minimum: 1,
+    maximum: 1200,
+    description: 'Whole months that the audit trail is kept for; older ones are dropped.'
+  }),
   REQUESTS_PER_ADDRESS_PER_MINUTE: Type.Integer({
     default: 60,
     minimum: 1,
@@ -192,5 +198,6 @@ export type Config = {
   interactionLifetimeSeconds: number
   emailTokenLifetimeSeconds: number
   mailsPerRecipientPerHour: number
+  auditRetentionMonths: number
   requestsPerAddressPerMinute: number
 }

@@ -1,0 +1,70 @@
+// People, and their addresses. Passwords are credentials/'s.
+import type { Sql } from '../db/connect.ts'
+import type { Account } from './model.ts'
+
+export async function findAccount(sql: Sql, id: string): Promise<Account | null> {
+  const [row] = await sql<Account[]>`select * from accounts where id = ${id}`
+  return row ?? null
+}
+
+export async function findAccountByEmailKey(sql: Sql, emailKey: string): Promise<Account | null> {
+  const [row] = await sql<Account[]>`select * from accounts where email_key = ${emailKey}`
+  return row ?? null
+}
+
+/** Adds an account that is not verified. False: its address has one already, whatever the case, and nothing changed. */
+export async function insertAccount(
+  sql: Sql,
+  { id, email, emailKey, name, at }: { id: string; email: string; emailKey: string; name: string; at: Date }
+): Promise<boolean> {
+  const { count } = await sql`
+    insert into accounts (id, email, email_key, name, tokens_valid_from, created_at, updated_at)
+    values (${id}, ${email}, ${emailKey}, ${name}, ${at}, ${at}, ${at})
+    on conflict (email_key) do nothing
+  `
+  return count === 1
+}
+
+/**
+ * Marks the address as verified, once: null when it is verified already, is another one by now, or the account is
+ * disabled. Everything issued before is void from here on: a stranger may have made the account first.
+ */
+export async function updateEmailVerified(
+  sql: Sql,
+  { accountId, emailKey, name, at }: { accountId: string; emailKey: string; name: string | null; at: Date }
+): Promise<Account | null> {
+  const [row] = await sql<Account[]>`
+    update accounts
+    set email_verified_at = ${at}, name = coalesce(${name}, name), tokens_valid_from = ${at}, updated_at = ${at}
+    where id = ${accountId} and email_key = ${emailKey} and email_verified_at is null and disabled_at is null
+    returning *
+  `
+  return row ?? null
+}
+
+/** Moves the cut-off forward, never back. */
+export async function updateTokensValidFrom(sql: Sql, accountId: string, at: Date): Promise<void> {
+  await sql`
+    update accounts set tokens_valid_from = greatest(tokens_valid_from, ${at}), updated_at = ${at}
+    where id = ${accountId}
+  `
+}
+
+/** Removes accounts that were never confirmed and have no confirmation under way. What belongs to them goes too. */
+export async function deleteUnverifiedAccounts(
+  sql: Sql,
+  before: Date,
+  now: Date,
+  limit: number
+): Promise<number> {
+  const { count } = await sql`
+    delete from accounts where id in (
+      select id from accounts
+      where email_verified_at is null and created_at < ${before} and not exists (
+        select from account_email_tokens where account_id = accounts.id and expires_at > ${now}
+      )
+      limit ${limit} for update skip locked
+    )
+  `
+  return count
+}

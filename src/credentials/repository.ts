@@ -1,0 +1,60 @@
+// Password hashes. A person has one password at most.
+import type { Account } from '../accounts/model.ts'
+import type { Sql } from '../db/connect.ts'
+
+export type AccountWithPassword = { account: Account; passwordHash: string | null }
+
+/** A person and their password's hash, in one statement; null when nobody has this address. */
+export async function findAccountWithPassword(
+  sql: Sql,
+  emailKey: string
+): Promise<AccountWithPassword | null> {
+  // read-only join: a sign-in is one statement, so the account comes with its password
+  const [row] = await sql<(Account & { passwordHash: string | null })[]>`
+    select accounts.*, password_credentials.password_hash
+    from accounts left join password_credentials on password_credentials.account_id = accounts.id
+    where accounts.email_key = ${emailKey}
+  `
+  if (row === undefined) return null
+  const { passwordHash, ...account } = row
+  return { account, passwordHash }
+}
+
+/** Gives a new account its first password. `wanted: false` does the same work for nothing. */
+export async function insertPassword(
+  sql: Sql,
+  {
+    accountId,
+    passwordHash,
+    at,
+    wanted
+  }: { accountId: string; passwordHash: string; at: Date; wanted: boolean }
+): Promise<void> {
+  await sql`
+    insert into password_credentials (account_id, password_hash, updated_at)
+    select ${accountId}::uuid, ${passwordHash}, ${at}::timestamptz where ${wanted}::boolean
+  `
+}
+
+/** Sets an account's password, whether or not it has one. */
+export async function updatePassword(
+  sql: Sql,
+  { accountId, passwordHash, at }: { accountId: string; passwordHash: string; at: Date }
+): Promise<void> {
+  await sql`
+    insert into password_credentials (account_id, password_hash, updated_at)
+    values (${accountId}, ${passwordHash}, ${at})
+    on conflict (account_id) do update set password_hash = excluded.password_hash, updated_at = excluded.updated_at
+  `
+}
+
+/** Replaces a hash by a costlier one of the same password, unless the password was changed meanwhile. */
+export async function updatePasswordHash(
+  sql: Sql,
+  { accountId, from, to, at }: { accountId: string; from: string; to: string; at: Date }
+): Promise<void> {
+  await sql`
+    update password_credentials set password_hash = ${to}, updated_at = ${at}
+    where account_id = ${accountId} and password_hash = ${from}
+  `
+}

@@ -1,0 +1,151 @@
+// Signing up with a password, and proving the address that was signed up with.
+import { findEmailTokenOfInteraction } from '../accounts/email-token-repository.ts'
+import {
+  type RedeemCodeOutcome,
+  type RedeemOutcome,
+  redeemEmailCode,
+  redeemEmailToken,
+  sendConfirmation
+} from '../accounts/email-token-service.ts'
+import { type Account, parseEmail, parseName } from '../accounts/model.ts'
+import { findAccount } from '../accounts/repository.ts'
+import { findOrCreateAccount } from '../accounts/service.ts'
+import { recordEvent } from '../audit/service.ts'
+import { type Context, inTransaction } from '../context.ts'
+import { hashPassword } from './hashing.ts'
+import { checkNewPassword } from './model.ts'
+import { insertPassword, updatePassword } from './repository.ts'
+
+export type SignUpFaults = {
+  email?: 'missing' | 'invalid' | 'too_long'
+  name?: 'missing' | 'too_long' | 'invalid'
+  password?: 'missing' | 'too_short' | 'too_long'
+}
+
+export type SignUpOutcome =
+  | {
+      ok: true
+      /** As typed, normalised: to be shown. The stored one may differ in case, and would tell that it exists. */
+      email: string
+      /**
+       * The account that a confirmation would open. **Nothing is proven yet**: it can be somebody else's, verified
+       * long ago. Only the outcome of `confirmEmailByCode` or `confirmEmailByToken` may sign anybody in.
+       */
+      pendingAccountId: string
+    }
+  | { ok: false; faults: SignUpFaults }
+
+/**
+ * Signs a person up at an address, and writes to it.
+ *
+ * - A new address: an account that is not verified, with this password, and a mail with a link and a code.
+ * - One that nobody has confirmed: nothing of the account changes. The mail's token carries the name and password typed
+ *   now, and confirming it sets them, so that a stranger who was first has gained nothing.
+ * - A verified one: its owner is told that they have an account.
+ *
+ * The answer, the statements and the hashing are the same in each case. All faults are told at once. Records
+ * `account.created` or `account.sign_up_repeated`.
+ *
+ * @throws HashingBusy before anything is read or written
+ */
+export async function signUp(
+  ctx: Context,
+  typed: { email: unknown; name: unknown; password: unknown; interactionUid: string | null }
+): Promise<SignUpOutcome> {
+  const email = parseEmail(typed.email)
+  const name = parseName(typed.name)
+  const passwordFault = checkNewPassword(ctx.config, typed.password)
+  if (!email.ok || !name.ok || passwordFault !== null) {
+    const faults: SignUpFaults = {
+      ...(email.ok ? {} : { email: email.reason }),
+      ...(name.ok ? {} : { name: name.reason }),
+      ...(passwordFault === null ? {} : { password: passwordFault })
+    }
+    return { ok: false, faults }
+  }
+  // Before the transaction: nobody waits for a connection that waits for a hash.
+  const passwordHash = await hashPassword(ctx.config, typed.password as string)
+  const person = { email: email.email, emailKey: email.emailKey, name: name.name }
+  return await inTransaction(ctx, async tx => {
+    const { account, created } = await findOrCreateAccount(tx, person)
+    await insertPassword(tx.sql, { accountId: account.id, passwordHash, at: tx.now(), wanted: created })
+    await sendConfirmation(tx, {
+      account,
+      pending: { name: person.name, passwordHash },
+      interactionUid: typed.interactionUid,
+      keepOnCap: false
+    })
+    const type = created ? 'account.created' : 'account.sign_up_repeated'
+    await recordEvent(tx, { type, accountId: account.id })
+    return { ok: true, email: person.email, pendingAccountId: account.id }
+  })
+}
+
+/**
+ * Sends the confirmation once more, with a new link and code that replace this sign-in's last ones, and carry the name
+ * and password typed in it. `capped`: too many within the hour; the last mail's link and code stay good.
+ *
+ * Also the first mail of somebody who signs in with an address that is not confirmed yet.
+ */
+export async function resendConfirmation(
+  ctx: Context,
+  { accountId, interactionUid }: { accountId: string; interactionUid: string }
+): Promise<'sent' | 'capped'> {
+  return await inTransaction(ctx, async tx => {
+    const account = await findAccount(tx.sql, accountId)
+    // Removed since, unconfirmed for a week. The page says the same: signing up again helps.
+    if (account === null) return 'capped'
+    const token = await findEmailTokenOfInteraction(tx.sql, accountId, interactionUid)
+    // The password typed with it stays in the token's row, which the new token takes over.
+    const pending = { name: token?.name ?? null, passwordHash: null }
+    const outcome = await sendConfirmation(tx, { account, pending, interactionUid, keepOnCap: true })
+    await recordEvent(tx, { type: 'account.confirmation_resent', accountId, details: { outcome } })
+    return outcome
+  })
+}
+
+export type ConfirmOutcome =
+  | { ok: true; account: Account; interactionUid: string | null }
+  | { ok: false; reason: 'invalid' | 'expired' }
+
+/**
+ * Confirms an address by the token of its link, once: sets the name and password typed with that sign-up, and ends
+ * whatever was issued before. `interactionUid` is the sign-in that waits for it. Records `account.email_verified`.
+ */
+export async function confirmEmailByToken(ctx: Context, token: string): Promise<ConfirmOutcome> {
+  return await inTransaction(ctx, async tx => await finishConfirmation(tx, await redeemEmailToken(tx, token)))
+}
+
+/**
+ * Confirms an address by the six digits of its mail, in the sign-in that the mail was for. Else as
+ * `confirmEmailByToken`. `no_attempts_left`: five wrong ones; a new mail brings a new code.
+ *
+ * A wrong code is paid for by this transaction: a caller whose own fails must not give it back.
+ */
+export async function confirmEmailByCode(
+  ctx: Context,
+  typed: { accountId: string; interactionUid: string; code: unknown }
+): Promise<ConfirmOutcome | { ok: false; reason: 'no_attempts_left' }> {
+  const code = typeof typed.code === 'string' ? typed.code : ''
+  return await inTransaction(ctx, async tx => {
+    const redeemed: RedeemCodeOutcome = await redeemEmailCode(tx, { ...typed, code })
+    if (!redeemed.ok) {
+      await recordEvent(tx, {
+        type: 'account.email_code_refused',
+        accountId: typed.accountId,
+        details: { reason: redeemed.reason }
+      })
+      return redeemed
+    }
+    return await finishConfirmation(tx, redeemed)
+  })
+}
+
+async function finishConfirmation(tx: Context, redeemed: RedeemOutcome): Promise<ConfirmOutcome> {
+  if (!redeemed.ok) return redeemed
+  const { account, pending, interactionUid } = redeemed
+  if (pending.passwordHash !== null)
+    await updatePassword(tx.sql, { accountId: account.id, passwordHash: pending.passwordHash, at: tx.now() })
+  await recordEvent(tx, { type: 'account.email_verified', accountId: account.id })
+  return { ok: true, account, interactionUid }
+}
