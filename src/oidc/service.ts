@@ -25,16 +25,21 @@ export type InteractionClient = {
   logoUri: string | null
   policyUri: string | null
   tosUri: string | null
+  /** The operator's own: people are not asked for consent. */
+  firstParty: boolean
 }
 
 export type Interaction = {
   uid: string
   client: InteractionClient
   redirectUri: string
-  loginHint: string | null
+  /** Who it will probably be: of the session, or of the application's login_hint. */
+  likelyEmail: string
   /** Who is signing in: proven when `authenticated`, else only likely. */
   account: AccountFacts | null
   authenticated: boolean
+  /** When it was proven in this sign-in; null when a session stands for it, or nothing does. */
+  authenticatedAt: Date | null
   progress: Progress
   /** What the person must be asked to agree to; null when that is nothing. */
   consentNeeded: Consent | null
@@ -80,9 +85,10 @@ export async function readInteraction(
     uid,
     client: describeClient(client, String(protocol.params.redirect_uri)),
     redirectUri: String(protocol.params.redirect_uri),
-    loginHint: typeof protocol.params.login_hint === 'string' ? protocol.params.login_hint : null,
+    likelyEmail: protocol.session?.accountId === undefined ? String(protocol.params.login_hint ?? '') : (row.account?.email ?? ''),
     account: row.account,
     authenticated,
+    authenticatedAt: row.authenticationValid ? row.authenticatedAt : null,
     progress: row.progress,
     wanted,
     consentNeeded: consentNeeded(
@@ -115,7 +121,8 @@ function describeClient(client: RegisteredClient, redirectUri: string): Interact
     host: host === undefined || host === '' ? redirectUri : host,
     logoUri: client.logoUri ?? null,
     policyUri: client.policyUri ?? null,
-    tosUri: client.tosUri ?? null
+    tosUri: client.tosUri ?? null,
+    firstParty: client.first_party
   }
 }
 
@@ -199,9 +206,19 @@ export async function abortInteraction(
   })
 }
 
-/** Lets the sign-in that waits for a confirmation go on, whoever's browser it is in: `uidHash` came with the mail's token. */
-export async function resumeInteraction(tx: Context, uidHash: Buffer, accountId: string): Promise<void> {
-  await updateInteractionAuthenticated(tx.sql, uidHash, { accountId, at: tx.now() })
+/** Lets the sign-in that waits for a mail's confirmation go on, if it waits for this account's. */
+export async function resumeInteraction(tx: Context, uid: string, accountId: string): Promise<void> {
+  await updateInteractionAuthenticated(tx.sql, hashToken(uid), { accountId, at: tx.now() })
+}
+
+/** Where an application is found again when its sign-in is over; null for one that has no page. */
+export async function findApplicationHome(oidc: Oidc, clientId: string): Promise<{ name: string; url: string } | null> {
+  const client = await oidc.current().registry.clients.find(clientId)
+  if (client === undefined) return null
+  const { initiateLoginUri, clientUri, redirectUris, applicationType } = client
+  const origin = applicationType === 'web' ? URL.parse(redirectUris?.[0] ?? '')?.origin : undefined
+  const url = initiateLoginUri ?? clientUri ?? origin
+  return url === undefined ? null : { name: client.clientName ?? clientId, url }
 }
 
 const loginResult = (accountId: string, { at, amr }: { at: Date; amr: string[] }) => ({

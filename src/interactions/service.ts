@@ -1,0 +1,143 @@
+// The steps of a sign-in: each decides, writes how far the person is, and says where to go on.
+import type { Account } from '../accounts/model.ts'
+import { eventWrite } from '../audit/service.ts'
+import type { Context } from '../context.ts'
+import { signIn } from '../credentials/service.ts'
+import { confirmEmailByCode, confirmEmailByToken, resendConfirmation, type SignUpFaults, signUp } from '../credentials/sign-up-service.ts'
+import { inTransaction } from '../context.ts'
+import type { Oidc } from '../oidc/oidc.ts'
+import { abortInteraction, finishInteraction, type Interaction, resumeInteraction, saveProgress } from '../oidc/service.ts'
+import { nextStep, type Progress } from './model.ts'
+
+/** How a password is told to applications. @see RFC 8176 §2 */
+const passwordAmr = ['pwd']
+
+export function progressOf({ authenticated, account, progress, consentNeeded }: Interaction): Progress {
+  return {
+    authenticated,
+    emailVerified: account?.emailVerified ?? false,
+    confirmationPending: progress.pendingEmail !== undefined,
+    consentNeeded: consentNeeded !== null
+  }
+}
+
+/** Where the browser goes from here: the next step's page, or back to the application. */
+export type Onward = { url: string }
+
+const stepUrl = ({ uid }: Interaction, step: string): Onward => ({ url: `/interaction/${uid}/${step}` })
+
+/** Sends the browser to the step that is due; when none is left, finishes. */
+export async function goOn(ctx: Context, oidc: Oidc, interaction: Interaction): Promise<Onward> {
+  const step = nextStep(progressOf(interaction))
+  if (step !== 'finish' || interaction.account === null) return stepUrl(interaction, step)
+  const { at, amr } = { at: interaction.authenticatedAt, amr: interaction.progress.amr ?? passwordAmr }
+  const authentication = at === null ? null : { at, amr }
+  return await finish(ctx, oidc, interaction, { accountId: interaction.account.id, authentication, agreed: null })
+}
+
+type FinishFacts = Parameters<typeof finishInteraction>[2]
+
+async function finish(ctx: Context, oidc: Oidc, interaction: Interaction, facts: FinishFacts): Promise<Onward> {
+  const { accountId } = facts
+  const about = { accountId, clientId: interaction.client.clientId }
+  const events = [
+    ...(facts.agreed === null ? [] : [eventWrite(ctx, { type: 'consent.given', ...about, details: { scopes: facts.agreed.scopes } })]),
+    eventWrite(ctx, { type: 'sign_in.succeeded', ...about, details: { amr: facts.authentication?.amr ?? [] } })
+  ]
+  return { url: await finishInteraction(oidc, interaction, facts, events) }
+}
+
+/**
+ * Signs in with a password and goes on. A right password at an address that nobody has confirmed sends the
+ * confirmation first.
+ *
+ * @throws HashingBusy before anything is written
+ */
+export async function signInWithPassword(
+  ctx: Context,
+  { oidc, interaction, email, password }: { oidc: Oidc; interaction: Interaction; email: unknown; password: unknown }
+): Promise<({ ok: true } & Onward) | { ok: false; reason: 'wrong_credentials' }> {
+  const outcome = await signIn(ctx, { email, password })
+  if (!outcome.ok) return outcome
+  const { account } = outcome
+  if (account.emailVerifiedAt === null) {
+    await resendConfirmation(ctx, { accountId: account.id, interactionUid: interaction.uid })
+    const progress = { pendingEmail: account.email }
+    await saveProgress(oidc, interaction, { accountId: account.id, authenticatedAt: null, progress })
+    return { ok: true, ...stepUrl(interaction, 'verify-email') }
+  }
+  return { ok: true, ...(await authenticated(ctx, { oidc, interaction, account })) }
+}
+
+type Authenticated = { oidc: Oidc; interaction: Interaction; account: Account }
+
+/** The person is proven now: what they agreed to with this application decides whether they are asked. */
+async function authenticated(ctx: Context, { oidc, interaction, account }: Authenticated): Promise<Onward> {
+  const at = ctx.now()
+  const authentication = { at, amr: passwordAmr }
+  const neverAsked = interaction.client.firstParty && interaction.consentNeeded === null
+  if (neverAsked) return await finish(ctx, oidc, interaction, { accountId: account.id, authentication, agreed: null })
+  await saveProgress(oidc, interaction, { accountId: account.id, authenticatedAt: at, progress: { amr: passwordAmr } })
+  return { url: `/interaction/${interaction.uid}/consent` }
+}
+
+/**
+ * Signs up and waits for the confirmation: for a new address and a taken one alike.
+ *
+ * @throws HashingBusy before anything is written
+ */
+export async function signUpAndWait(
+  ctx: Context,
+  { oidc, interaction, ...typed }: { oidc: Oidc; interaction: Interaction; email: unknown; name: unknown; password: unknown }
+): Promise<({ ok: true } & Onward) | { ok: false; faults: SignUpFaults }> {
+  const outcome = await signUp(ctx, { ...typed, interactionUid: interaction.uid })
+  if (!outcome.ok) return outcome
+  // The account may be somebody else's: it is kept for the mail's link to match, and nothing is proven by it.
+  const progress = { pendingEmail: outcome.email }
+  await saveProgress(oidc, interaction, { accountId: outcome.pendingAccountId, authenticatedAt: null, progress })
+  return { ok: true, ...stepUrl(interaction, 'verify-email') }
+}
+
+/** Confirms the address by the code that was typed, and goes on signed in. */
+export async function verifyByCode(
+  ctx: Context,
+  { oidc, interaction, code }: { oidc: Oidc; interaction: Interaction; code: unknown }
+): Promise<({ ok: true } & Onward) | { ok: false; reason: 'invalid' | 'expired' | 'no_attempts_left' }> {
+  if (interaction.account === null) return { ok: false, reason: 'invalid' }
+  const outcome = await confirmEmailByCode(ctx, { accountId: interaction.account.id, interactionUid: interaction.uid, code })
+  if (!outcome.ok) return outcome
+  return { ok: true, ...(await authenticated(ctx, { oidc, interaction, account: outcome.account })) }
+}
+
+/** Sends the confirmation once more. */
+export async function resend(ctx: Context, interaction: Interaction): Promise<'sent' | 'capped'> {
+  if (interaction.account === null) return 'capped'
+  return await resendConfirmation(ctx, { accountId: interaction.account.id, interactionUid: interaction.uid })
+}
+
+/**
+ * Confirms an address by the mail's link, in whatever browser. The sign-in that asked for the mail goes on, and no
+ * other: one that somebody else began with the same address gains nothing.
+ */
+export async function verifyByLink(ctx: Context, token: string, interactionUid: string | null): Promise<{ ok: true; continueUid: string | null } | { ok: false; reason: 'invalid' | 'expired' }> {
+  return await inTransaction(ctx, async tx => {
+    const outcome = await confirmEmailByToken(tx, { token, interactionUid })
+    if (!outcome.ok) return outcome
+    if (outcome.interactionUid !== null) await resumeInteraction(tx, outcome.interactionUid, outcome.account.id)
+    return { ok: true, continueUid: outcome.interactionUid }
+  })
+}
+
+/** The person agreed to what the application asks for. */
+export async function allow(ctx: Context, oidc: Oidc, interaction: Interaction): Promise<Onward> {
+  if (interaction.account === null || nextStep(progressOf(interaction)) !== 'consent') return await goOn(ctx, oidc, interaction)
+  const { authenticatedAt: at, progress } = interaction
+  const authentication = at === null ? null : { at, amr: progress.amr ?? passwordAmr }
+  return await finish(ctx, oidc, interaction, { accountId: interaction.account.id, authentication, agreed: interaction.consentNeeded })
+}
+
+/** The person did not agree, or gave up: the application is told access_denied. */
+export async function cancel(ctx: Context, oidc: Oidc, interaction: Interaction): Promise<Onward> {
+  const about = { clientId: interaction.client.clientId, ...(interaction.authenticated && interaction.account !== null ? { accountId: interaction.account.id } : {}) }
+  return { url: await abortInteraction(oidc, interaction, [eventWrite(ctx, { type: 'sign_in.cancelled', ...about })]) }
+}
