@@ -1,6 +1,6 @@
 // A context for use cases that need no server: settings as at a first start, a clock that the test moves.
 import { randomBytes } from 'node:crypto'
-import { silentLog } from '../../src/commands/command.ts'
+import { createTerminalLog } from '../../src/commands/command.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { Context } from '../../src/context.ts'
@@ -20,7 +20,7 @@ export function createContext(
     pass: seconds => {
       now += seconds * 1000
     },
-    log: silentLog,
+    log: createTerminalLog(() => {}),
     config: createConfig(settings),
     enqueue: async () => {
       throw new Error('nothing here puts jobs in the queue')
