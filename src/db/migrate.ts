@@ -71,9 +71,8 @@ export async function migrate(url: string, options: MigrateOptions): Promise<{ a
  * The names of the files that `migrate` would apply now. Throws, as it does, on a changed file or a newer database.
  */
 export async function listPendingMigrations(sql: Sql, directory = shippedDirectory): Promise<string[]> {
-  const [found] =
-    await sql`select 1 from pg_tables where tablename = 'schema_migrations' and schemaname = any (current_schemas(false))`
-  const applied = found === undefined ? [] : await listApplied(sql)
+  const [row] = await sql<{ found: boolean }[]>`select to_regclass('schema_migrations') is not null as found`
+  const applied = row?.found === true ? await listApplied(sql) : []
   return selectPending(readMigrations(directory), applied).map(({ name }) => name)
 }
 

@@ -1,0 +1,89 @@
+// A database of its own for a test, cloned from a migrated template, on the server of the test run.
+import { createHash, randomBytes } from 'node:crypto'
+import { connect, type Pool } from '../../src/db/connect.ts'
+import { migrate, readMigrations } from '../../src/db/migrate.ts'
+import { findServer } from './database-server.ts'
+
+/** What a tap test offers that is needed here. */
+type Test = { teardown(work: () => Promise<void>): void }
+export type Database = { url: string; sql: Pool }
+type DatabaseOptions = { poolSize?: number; onStatement?: (statement: string) => void }
+
+/**
+ * What makes the template, in order. `version` changes whenever `run` would make something else: the template is
+ * then made anew.
+ */
+const templateSteps: { version: string; run(url: string): Promise<unknown> }[] = [
+  {
+    version: readMigrations()
+      .map(({ checksum }) => checksum)
+      .join(),
+    run: url => migrate(url, { log: { info: () => {} } })
+  }
+]
+
+/** A database with the whole schema and no rows, and a pool on it. Both go when the test ends. */
+export async function createDatabase(t: Test, options: DatabaseOptions = {}): Promise<Database> {
+  const server = await findServer()
+  return await createFrom(t, await ensureTemplate(server), options)
+}
+
+/** A database with nothing in it. */
+export async function createEmptyDatabase(t: Test, options: DatabaseOptions = {}): Promise<Database> {
+  return await createFrom(t, 'template1', options)
+}
+
+async function createFrom(
+  t: Test,
+  template: string,
+  { poolSize = 4, onStatement }: DatabaseOptions
+): Promise<Database> {
+  const server = await findServer()
+  const name = `gatehouse_test_${randomBytes(6).toString('hex')}`
+  await asAdministrator(server, async sql => {
+    await sql.unsafe(`create database ${name} template ${template}`)
+  })
+  const url = onDatabase(server, name)
+  const sql = connect({ url, poolSize, ...(onStatement === undefined ? {} : { onStatement }) })
+  t.teardown(async () => {
+    await sql.end({ timeout: 1 })
+    await asAdministrator(server, async sql => {
+      await sql.unsafe(`drop database if exists ${name} with (force)`)
+    })
+  })
+  return { url, sql }
+}
+
+/** The template's name. Of several processes at once one makes it; one killed half-way leaves only a draft. */
+async function ensureTemplate(server: string): Promise<string> {
+  const versions = templateSteps.map(({ version }) => version).join('\n')
+  const name = `gatehouse_template_${createHash('sha256').update(versions).digest('hex').slice(0, 12)}`
+  const draft = `${name}_draft`
+  await asAdministrator(server, async sql => {
+    const exists = async () => (await sql`select 1 from pg_database where datname = ${name}`).length > 0
+    if (await exists()) return
+    await sql`select pg_advisory_lock(hashtext(${name}))`
+    if (await exists()) return
+    await sql.unsafe(`drop database if exists ${draft} with (force)`)
+    await sql.unsafe(`create database ${draft}`)
+    for (const { run } of templateSteps) await run(onDatabase(server, draft))
+    await sql.unsafe(`alter database ${draft} allow_connections false`)
+    await sql.unsafe(`alter database ${draft} rename to ${name}`)
+  })
+  return name
+}
+
+async function asAdministrator(server: string, work: (sql: Pool) => Promise<void>): Promise<void> {
+  const sql = connect({ url: server, poolSize: 1, applicationName: 'gatehouse tests' })
+  try {
+    await work(sql)
+  } finally {
+    await sql.end({ timeout: 1 })
+  }
+}
+
+function onDatabase(server: string, name: string): string {
+  const url = new URL(server)
+  url.pathname = `/${name}`
+  return url.href
+}
