@@ -240,7 +240,9 @@ export const consentPage = definePage<ConsentData>(
       termsUrl: webUrl(client.termsUrl)
     },
     permissions: scopes.map(scope =>
-      Object.hasOwn(scopeWords, scope) ? scopeWords[scope] : { title: scope, detail: null }
+      Object.hasOwn(scopeWords, scope)
+        ? scopeWords[scope]
+        : { title: scope, detail: 'A permission of this name' }
     )
   })
 )

@@ -29,7 +29,8 @@ export async function createPagesApp(
   config: Config = testConfig(),
   addRoutes: (app: FastifyInstance) => void = () => {}
 ): Promise<FastifyInstance> {
-  const app = Fastify({ bodyLimit: 16_384, frameworkErrors: answerError })
+  // A browser holds sockets open that it has not used yet; waiting for those takes a minute.
+  const app = Fastify({ bodyLimit: 16_384, frameworkErrors: answerError, forceCloseConnections: true })
   t.teardown(() => app.close())
   await registerSecurityHeaders(app, config)
   await app.register(cookie)
