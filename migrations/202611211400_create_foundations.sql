@@ -92,11 +92,11 @@ create table account_email_tokens (
   name text,
   password_hash text,
   -- the sign-in that waits for this confirmation; null: none does
-  interaction_uid text,
+  interaction_hash bytea,
   created_at timestamptz not null,
   expires_at timestamptz not null,
   -- a sign-in has one token for an account, which the next mail replaces; also the foreign key's index
-  constraint account_email_tokens_account_id_interaction_uid_key unique (account_id, interaction_uid)
+  constraint account_email_tokens_account_id_interaction_hash_key unique (account_id, interaction_hash)
 );
 create index account_email_tokens_expires_at_idx on account_email_tokens (expires_at);
 

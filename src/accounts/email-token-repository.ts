@@ -1,5 +1,6 @@
 // The links and codes that prove an address. Each is taken by one statement, so that no two can use the same.
 import type { Sql } from '../db/connect.ts'
+import { hashToken } from '../lib/tokens.ts'
 
 export type EmailToken = {
   tokenHash: Buffer
@@ -9,12 +10,12 @@ export type EmailToken = {
   codeAttemptsLeft: number
   name: string | null
   passwordHash: string | null
-  interactionUid: string | null
+  interactionHash: Buffer | null
   expiresAt: Date
 }
 
 /**
- * Adds a token; of the same sign-in (`interactionUid`) it replaces the one before. Of the account's other tokens
+ * Adds a token; of the same sign-in (`interactionHash`) it replaces the one before. Of the account's other tokens
  * only the newest two stay alive: the rest expire now, but keep the name and password that were typed with them,
  * which a new mail for their sign-in takes over.
  */
@@ -25,21 +26,21 @@ export async function insertEmailToken(sql: Sql, token: EmailToken & { createdAt
       where token_hash in (
         select token_hash from account_email_tokens
         where account_id = ${token.accountId} and expires_at > ${token.createdAt}
-          and interaction_uid is distinct from ${token.interactionUid}
+          and interaction_hash is distinct from ${token.interactionHash}
         order by created_at desc offset 2
         -- a row that is being confirmed goes anyway
         for update skip locked
       )
     )
     insert into account_email_tokens as stored (
-      token_hash, account_id, email_key, code_hash, code_attempts_left, name, password_hash, interaction_uid,
+      token_hash, account_id, email_key, code_hash, code_attempts_left, name, password_hash, interaction_hash,
       created_at, expires_at
     )
     values (
       ${token.tokenHash}, ${token.accountId}, ${token.emailKey}, ${token.codeHash}, ${token.codeAttemptsLeft},
-      ${token.name}, ${token.passwordHash}, ${token.interactionUid}, ${token.createdAt}, ${token.expiresAt}
+      ${token.name}, ${token.passwordHash}, ${token.interactionHash}, ${token.createdAt}, ${token.expiresAt}
     )
-    on conflict (account_id, interaction_uid) do update set
+    on conflict (account_id, interaction_hash) do update set
       token_hash = excluded.token_hash,
       email_key = excluded.email_key,
       code_hash = excluded.code_hash,
@@ -63,7 +64,7 @@ export async function findEmailTokenOfInteraction(
   interactionUid: string
 ): Promise<EmailToken | null> {
   const [row] = await sql<EmailToken[]>`
-    select * from account_email_tokens where account_id = ${accountId} and interaction_uid = ${interactionUid}
+    select * from account_email_tokens where account_id = ${accountId} and interaction_hash = ${hashToken(interactionUid)}
   `
   return row ?? null
 }
@@ -97,7 +98,7 @@ export async function consumeCodeAttempt(
 ): Promise<EmailToken | null> {
   const [row] = await sql<EmailToken[]>`
     update account_email_tokens set code_attempts_left = code_attempts_left - 1
-    where account_id = ${accountId} and interaction_uid = ${interactionUid}
+    where account_id = ${accountId} and interaction_hash = ${hashToken(interactionUid)}
       and code_attempts_left > 0 and expires_at > ${now}
     returning *
   `

@@ -22,7 +22,7 @@ const codeAttempts = 5
 export type Pending = { name: string | null; passwordHash: string | null }
 
 export type RedeemOutcome =
-  | { ok: true; account: Account; pending: Pending; interactionUid: string | null }
+  | { ok: true; account: Account; pending: Pending; interactionHash: Buffer | null }
   | { ok: false; reason: 'invalid' | 'expired' }
 
 /**
@@ -55,7 +55,7 @@ export async function sendConfirmation(
           to: account.email,
           data: {
             name: pending.name ?? account.name,
-            link: `${tx.config.issuer}/verify-email/${token}`,
+            link: linkOf(tx, token, request.interactionUid),
             code,
             expiresInHours: Math.max(1, Math.floor(tx.config.emailTokenLifetimeSeconds / 3600))
           }
@@ -73,11 +73,17 @@ export async function sendConfirmation(
     codeHash: usable ? hashCode(tx, tokenHash, code) : randomBytes(32),
     codeAttemptsLeft: codeAttempts,
     ...(verified ? { name: null, passwordHash: null } : pending),
-    interactionUid: request.interactionUid,
+    interactionHash: request.interactionUid === null ? null : hashToken(request.interactionUid),
     createdAt: now,
     expiresAt
   })
   return capped ? 'capped' : 'sent'
+}
+
+/** The sign-in that waits is named in the link alone: the database knows it by its hash. */
+function linkOf(tx: Context, token: string, interactionUid: string | null): string {
+  const query = interactionUid === null ? '' : `?interaction=${encodeURIComponent(interactionUid)}`
+  return `${tx.config.issuer}/verify-email/${token}${query}`
 }
 
 /**
@@ -116,10 +122,10 @@ export async function redeemEmailCode(
 }
 
 async function confirmWith(tx: Context, spent: EmailToken): Promise<RedeemOutcome> {
-  const { accountId, emailKey, name, passwordHash, interactionUid } = spent
+  const { accountId, emailKey, name, passwordHash, interactionHash } = spent
   const account = await updateEmailVerified(tx.sql, { accountId, emailKey, name, at: tx.now() })
   if (account === null) return { ok: false, reason: 'invalid' }
-  return { ok: true, account, pending: { name, passwordHash }, interactionUid }
+  return { ok: true, account, pending: { name, passwordHash }, interactionHash }
 }
 
 /** Six digits are a million guesses for who has the row, so their hash needs a key that is not in the database. */

@@ -1,4 +1,5 @@
 // The audit trail's table and its monthly partitions. Events are only ever added; whole months are dropped.
+import type { Write } from '../db/batch.ts'
 import type { Sql } from '../db/connect.ts'
 
 export type AuditEvent = {
@@ -13,15 +14,12 @@ export type AuditEvent = {
   details: Record<string, string | number | boolean | null | string[]>
 }
 
-export async function insertEvent(sql: Sql, event: AuditEvent): Promise<void> {
-  await sql`
-    insert into audit_events (id, occurred_at, type, account_id, client_id, ip, user_agent, request_id, details)
-    values (
-      ${event.id}, ${event.occurredAt}, ${event.type}, ${event.accountId}, ${event.clientId}, ${event.ip},
-      ${event.userAgent}, ${event.requestId}, ${sql.json(event.details)}
-    )
-  `
-}
+/** Part of a batch, so that the event stands or falls with what it tells of. */
+export const insertEvent = (event: AuditEvent): Write => ({
+  text: bind => `insert into audit_events (id, occurred_at, type, account_id, client_id, ip, user_agent, request_id, details)
+    values (${bind(event.id)}, ${bind(event.occurredAt)}, ${bind(event.type)}, ${bind(event.accountId)}, ${bind(event.clientId)},
+      ${bind(event.ip)}, ${bind(event.userAgent)}, ${bind(event.requestId)}, ${bind(event.details)})`
+})
 
 /** A person's events, newest first. `before` is the id of the last one of the page before. */
 export async function listEventsOfAccount(

@@ -1,5 +1,6 @@
 // What happened, who did it and from where. Written by the transaction that made it happen.
 import { type Context, inTransaction } from '../context.ts'
+import { runBatch, type Write } from '../db/batch.ts'
 import type { RecurringJob } from '../jobs/model.ts'
 import { createId } from '../lib/ids.ts'
 import {
@@ -15,18 +16,17 @@ import {
 /** How many months beside the current one have their partition ready. */
 const monthsAhead = 2
 
+type NewEvent = { type: string; accountId?: string; clientId?: string; details?: AuditEvent['details'] }
+
 /**
- * Adds an event to the audit trail: one statement, in the transaction of `ctx`.
+ * An event as part of a batch of writes.
  *
  * `type` is `noun.past_participle`. Address, user agent and request id come from `ctx.request`. `details` never
  * holds what a person typed: people type passwords into every field.
  */
-export async function recordEvent(
-  ctx: Context,
-  event: { type: string; accountId?: string; clientId?: string; details?: AuditEvent['details'] }
-): Promise<void> {
+export function eventWrite(ctx: Pick<Context, 'now' | 'request'>, event: NewEvent): Write {
   const occurredAt = ctx.now()
-  await insertEvent(ctx.sql, {
+  return insertEvent({
     id: createId(occurredAt),
     occurredAt,
     type: event.type,
@@ -37,6 +37,11 @@ export async function recordEvent(
     requestId: ctx.request?.id ?? null,
     details: event.details ?? {}
   })
+}
+
+/** Adds an event to the audit trail: one statement, in the transaction of `ctx`. */
+export async function recordEvent(ctx: Context, event: NewEvent): Promise<void> {
+  await runBatch(ctx.sql, [eventWrite(ctx, event)])
 }
 
 /** Sees that this month and the next two have a partition. Called by a job each day, and where migrations are run. */

@@ -15,7 +15,7 @@ export const Settings = Type.Object({
     default: '',
     description: 'The address to listen on. Default: localhost in development, all interfaces in production.'
   }),
-  PORT: Type.Integer({ default: 3000, minimum: 0, maximum: 65535, description: 'The port to listen on.' }),
+  PORT: Type.Integer({ default: 3000, minimum: 1, maximum: 65535, description: 'The port to listen on.' }),
   DATA_DIR: Type.String({
     default: './data',
     description: 'Where the embedded database and development secrets are kept. Not used in production.'

@@ -105,12 +105,17 @@ export async function resendConfirmation(
 }
 
 export type ConfirmOutcome =
-  | { ok: true; account: Account; interactionUid: string | null }
+  | {
+      ok: true
+      account: Account
+      /** The sign-in that asked for the mail, as SHA-256 of its uid; null for none. */
+      interactionHash: Buffer | null
+    }
   | { ok: false; reason: 'invalid' | 'expired' }
 
 /**
  * Confirms an address by the token of its link, once: sets the name and password typed with that sign-up, and ends
- * whatever was issued before. `interactionUid` is the sign-in that waits for it. Records `account.email_verified`.
+ * whatever was issued before. `interactionHash` tells the sign-in that waits for it. Records `account.email_verified`.
  */
 export async function confirmEmailByToken(ctx: Context, token: string): Promise<ConfirmOutcome> {
   return await inTransaction(ctx, async tx => await finishConfirmation(tx, await redeemEmailToken(tx, token)))
@@ -143,9 +148,9 @@ export async function confirmEmailByCode(
 
 async function finishConfirmation(tx: Context, redeemed: RedeemOutcome): Promise<ConfirmOutcome> {
   if (!redeemed.ok) return redeemed
-  const { account, pending, interactionUid } = redeemed
+  const { account, pending, interactionHash } = redeemed
   if (pending.passwordHash !== null)
     await updatePassword(tx.sql, { accountId: account.id, passwordHash: pending.passwordHash, at: tx.now() })
   await recordEvent(tx, { type: 'account.email_verified', accountId: account.id })
-  return { ok: true, account, interactionUid }
+  return { ok: true, account, interactionHash }
 }

@@ -1,7 +1,5 @@
 // The pages of a sign-in, below /interaction/:uid, and of the mail's link.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { confirmAddressPage, addressConfirmedPage } from '../accounts/views.ts'
-import { findEmailToken } from '../accounts/email-token-repository.ts'
 import { parseEmail } from '../accounts/model.ts'
 import type { Context } from '../context.ts'
 import { HashingBusy } from '../credentials/hashing-queue.ts'
@@ -10,11 +8,20 @@ import { InteractionExpired, withFacts } from '../http/errors.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sourceOf } from '../http/security-headers.ts'
 import { type Page, sendPage } from '../http/view.ts'
-import { hashToken } from '../lib/tokens.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { findApplicationHome, type Interaction, readInteraction } from '../oidc/service.ts'
 import { mayShow, type Step } from './model.ts'
-import { allow, cancel, goOn, type Onward, progressOf, resend, signInWithPassword, signUpAndWait, verifyByCode, verifyByLink } from './service.ts'
+import {
+  allow,
+  cancel,
+  goOn,
+  type Onward,
+  progressOf,
+  resend,
+  signInWithPassword,
+  signUpAndWait,
+  verifyByCode
+} from './service.ts'
 import { consentPage, resumedElsewherePage, signInPage, signUpPage, verifyEmailPage } from './views.ts'
 
 type Params = { uid: string }
@@ -28,19 +35,28 @@ export function mountInteractions(app: FastifyInstance, service: Context, oidc: 
   const get = (path: string, page: Step | 'sign-up' | null, show: (visit: Visit) => Promise<FastifyReply>) =>
     app.get<{ Params: Params }>(`/interaction/:uid${path}`, async (request, reply) => {
       const visit = await visitOf(request, reply)
-      if (page !== null && !mayShow(page, progressOf(visit.interaction))) return redirect(reply, await goOn(visit.ctx, oidc, visit.interaction))
+      if (page !== null && !mayShow(page, progressOf(visit.interaction)))
+        return redirect(reply, await goOn(visit.ctx, oidc, visit.interaction))
       return await show(visit)
     })
   const post = (path: string, act: (visit: Visit, body: Body) => Promise<FastifyReply>) =>
-    app.post<{ Params: Params; Body: Body | null }>(`/interaction/:uid${path}`, { preHandler: requireCsrf, config: { rateLimit: {} } }, async (request, reply) =>
-      await act(await visitOf(request, reply), request.body ?? {})
+    app.post<{ Params: Params; Body: Body | null }>(
+      `/interaction/:uid${path}`,
+      { preHandler: requireCsrf, config: { rateLimit: {} } },
+      async (request, reply) => await act(await visitOf(request, reply), request.body ?? {})
     )
 
   async function visitOf(request: FastifyRequest, reply: FastifyReply): Promise<Visit> {
     const { uid } = request.params as Params
     const interaction = await readInteraction(oidc, uid, { request: request.raw, response: reply.raw })
     if (interaction === null) throw await expired(request)
-    reply.setCookie(applicationCookie, interaction.client.clientId, { path: '/', httpOnly: true, sameSite: 'lax', secure: request.server.csrf.secure, maxAge: 86_400 })
+    reply.setCookie(applicationCookie, interaction.client.clientId, {
+      path: '/',
+      httpOnly: true,
+      sameSite: 'lax',
+      secure: request.server.csrf.secure,
+      maxAge: 86_400
+    })
     return { request, reply, ctx: requestContext(service, request), interaction }
   }
 
@@ -52,62 +68,84 @@ export function mountInteractions(app: FastifyInstance, service: Context, oidc: 
     return home === null ? error : withFacts(error, { link: { href: home.url, label: `Go to ${home.name}` } })
   }
 
-  app.get<{ Params: Params; Querystring: { start?: string; confirmed?: string } }>('/interaction/:uid', async (request, reply) => {
-    const { uid } = request.params
-    if (request.query.start !== undefined) return reply.redirect(`/interaction/${encodeURIComponent(uid)}/sign-in`, 303)
-    const interaction = await readInteraction(oidc, uid, { request: request.raw, response: reply.raw })
-    if (interaction === null && request.query.confirmed !== undefined) return await sendPage(reply, resumedElsewherePage, {})
-    if (interaction === null) throw await expired(request)
-    return redirect(reply, await goOn(requestContext(service, request), oidc, interaction))
-  })
+  app.get<{ Params: Params; Querystring: { start?: string; confirmed?: string } }>(
+    '/interaction/:uid',
+    async (request, reply) => {
+      const { uid } = request.params
+      if (request.query.start !== undefined)
+        return reply.redirect(`/interaction/${encodeURIComponent(uid)}/sign-in`, 303)
+      const interaction = await readInteraction(oidc, uid, { request: request.raw, response: reply.raw })
+      if (interaction === null && request.query.confirmed !== undefined)
+        return await sendPage(reply, resumedElsewherePage, {})
+      if (interaction === null) throw await expired(request)
+      return redirect(reply, await goOn(requestContext(service, request), oidc, interaction))
+    }
+  )
 
   get('/sign-in', 'sign-in', visit => show(visit, signInPage, signInData(visit, {})))
   post('/sign-in', async (visit, body) => {
-    if (!mayShow('sign-in', progressOf(visit.interaction))) return redirect(visit.reply, await goOn(visit.ctx, oidc, visit.interaction))
+    if (!mayShow('sign-in', progressOf(visit.interaction)))
+      return redirect(visit.reply, await goOn(visit.ctx, oidc, visit.interaction))
     const { email, password } = body
     const typed = parseEmail(email)
     const faults = {
-      ...(typed.ok ? {} : { email: typed.reason === 'missing' ? ('missing' as const) : ('invalid' as const) }),
+      ...(typed.ok
+        ? {}
+        : { email: typed.reason === 'missing' ? ('missing' as const) : ('invalid' as const) }),
       ...(password === undefined || password === '' ? { password: 'missing' as const } : {})
     }
     const again = { email: asText(email), faults }
     if (Object.keys(faults).length > 0) return await show(visit, signInPage, signInData(visit, again), 422)
-    const outcome = await unlessBusy(signInWithPassword(visit.ctx, { oidc, interaction: visit.interaction, email, password }))
-    if (outcome instanceof HashingBusy) return await showBusy(visit, outcome, signInPage, signInData(visit, { ...again, problem: 'busy' }))
+    const outcome = await unlessBusy(
+      signInWithPassword(visit.ctx, { oidc, interaction: visit.interaction, email, password })
+    )
+    if (outcome instanceof HashingBusy)
+      return await showBusy(visit, outcome, signInPage, signInData(visit, { ...again, problem: 'busy' }))
     if (outcome.ok) return redirect(visit.reply, outcome)
     return await show(visit, signInPage, signInData(visit, { ...again, problem: outcome.reason }), 422)
   })
 
   get('/sign-up', 'sign-up', visit => show(visit, signUpPage, signUpData(visit, {})))
   post('/sign-up', async (visit, { email, name, password }) => {
-    if (!mayShow('sign-up', progressOf(visit.interaction))) return redirect(visit.reply, await goOn(visit.ctx, oidc, visit.interaction))
+    if (!mayShow('sign-up', progressOf(visit.interaction)))
+      return redirect(visit.reply, await goOn(visit.ctx, oidc, visit.interaction))
     const again = { email: asText(email), name: asText(name) }
-    const outcome = await unlessBusy(signUpAndWait(visit.ctx, { oidc, interaction: visit.interaction, email, name, password }))
-    if (outcome instanceof HashingBusy) return await showBusy(visit, outcome, signUpPage, signUpData(visit, { ...again, problem: 'busy' }))
+    const outcome = await unlessBusy(
+      signUpAndWait(visit.ctx, { oidc, interaction: visit.interaction, email, name, password })
+    )
+    if (outcome instanceof HashingBusy)
+      return await showBusy(visit, outcome, signUpPage, signUpData(visit, { ...again, problem: 'busy' }))
     if (outcome.ok) return redirect(visit.reply, outcome)
     return await show(visit, signUpPage, signUpData(visit, { ...again, faults: outcome.faults }), 422)
   })
 
   get('/verify-email', 'verify-email', visit => show(visit, verifyEmailPage, verifyData(visit, {})))
   post('/verify-email', async (visit, { code }) => {
-    if (!mayShow('verify-email', progressOf(visit.interaction))) return redirect(visit.reply, await goOn(visit.ctx, oidc, visit.interaction))
-    if (code === undefined || code === '') return await show(visit, verifyEmailPage, verifyData(visit, { problem: 'missing' }), 422)
+    if (!mayShow('verify-email', progressOf(visit.interaction)))
+      return redirect(visit.reply, await goOn(visit.ctx, oidc, visit.interaction))
+    if (code === undefined || code === '')
+      return await show(visit, verifyEmailPage, verifyData(visit, { problem: 'missing' }), 422)
     const outcome = await verifyByCode(visit.ctx, { oidc, interaction: visit.interaction, code })
     if (outcome.ok) return redirect(visit.reply, outcome)
     return await show(visit, verifyEmailPage, verifyData(visit, { problem: outcome.reason }), 422)
   })
   post('/verify-email/resend', async visit => {
-    if (!mayShow('verify-email', progressOf(visit.interaction))) return redirect(visit.reply, await goOn(visit.ctx, oidc, visit.interaction))
-    return await show(visit, verifyEmailPage, verifyData(visit, { notice: await resend(visit.ctx, visit.interaction) }))
+    if (!mayShow('verify-email', progressOf(visit.interaction)))
+      return redirect(visit.reply, await goOn(visit.ctx, oidc, visit.interaction))
+    return await show(
+      visit,
+      verifyEmailPage,
+      verifyData(visit, { notice: await resend(visit.ctx, visit.interaction) })
+    )
   })
 
   get('/consent', 'consent', async visit => await showConsent(visit, oidc))
   post('/consent', async ({ reply, ctx, interaction }, { decision }) =>
     redirect(reply, await (decision === 'allow' ? allow : cancel)(ctx, oidc, interaction))
   )
-  post('/cancel', async ({ reply, ctx, interaction }) => redirect(reply, await cancel(ctx, oidc, interaction)))
-
-  mountEmailLink(app, service)
+  post('/cancel', async ({ reply, ctx, interaction }) =>
+    redirect(reply, await cancel(ctx, oidc, interaction))
+  )
 }
 
 const asText = (value: unknown): string => (typeof value === 'string' ? value.slice(0, 1000) : '')
@@ -123,18 +161,31 @@ async function unlessBusy<T>(work: Promise<T>): Promise<T | HashingBusy> {
 }
 
 /** Chrome holds redirects after a form to form-action, and the last of them goes to the application. */
-async function show<Data extends object>({ reply, interaction }: Visit, page: Page<Data>, data: Data, status = 200): Promise<FastifyReply> {
+async function show<Data extends object>(
+  { reply, interaction }: Visit,
+  page: Page<Data>,
+  data: Data,
+  status = 200
+): Promise<FastifyReply> {
   const source = sourceOf(interaction.redirectUri)
   return await sendPage(reply, page, data, { status, formAction: source === null ? [] : [source] })
 }
 
-async function showBusy<Data extends object>(visit: Visit, busy: HashingBusy, page: Page<Data>, data: Data): Promise<FastifyReply> {
+async function showBusy<Data extends object>(
+  visit: Visit,
+  busy: HashingBusy,
+  page: Page<Data>,
+  data: Data
+): Promise<FastifyReply> {
   visit.reply.header('retry-after', Math.ceil(busy.retryAfterSeconds))
   return await show(visit, page, data, 503)
 }
 
 type SignInData = Parameters<typeof sendPage<(typeof signInPage)['samples'][string]>>[2]
-const signInData = ({ interaction: { uid, client, likelyEmail } }: Visit, over: Partial<SignInData>): SignInData => ({
+const signInData = (
+  { interaction: { uid, client, likelyEmail } }: Visit,
+  over: Partial<SignInData>
+): SignInData => ({
   action: `/interaction/${uid}/sign-in`,
   signUpUrl: `/interaction/${uid}/sign-up`,
   cancelAction: `/interaction/${uid}/cancel`,
@@ -146,7 +197,10 @@ const signInData = ({ interaction: { uid, client, likelyEmail } }: Visit, over: 
 })
 
 type SignUpData = (typeof signUpPage)['samples'][string]
-const signUpData = ({ interaction: { uid, client, likelyEmail }, ctx }: Visit, over: Partial<SignUpData>): SignUpData => ({
+const signUpData = (
+  { interaction: { uid, client, likelyEmail }, ctx }: Visit,
+  over: Partial<SignUpData>
+): SignUpData => ({
   action: `/interaction/${uid}/sign-up`,
   signInUrl: `/interaction/${uid}/sign-in`,
   clientName: client.name,
@@ -159,7 +213,10 @@ const signUpData = ({ interaction: { uid, client, likelyEmail }, ctx }: Visit, o
 })
 
 type VerifyData = (typeof verifyEmailPage)['samples'][string]
-const verifyData = ({ interaction: { uid, client, progress, account, authenticated } }: Visit, over: Partial<VerifyData>): VerifyData => ({
+const verifyData = (
+  { interaction: { uid, client, progress, account, authenticated } }: Visit,
+  over: Partial<VerifyData>
+): VerifyData => ({
   action: `/interaction/${uid}/verify-email`,
   resendAction: `/interaction/${uid}/verify-email/resend`,
   startOverUrl: `/interaction/${uid}/sign-up`,
@@ -183,7 +240,13 @@ async function showConsent({ reply, interaction }: Visit, oidc: Oidc): Promise<F
   const logoSource = client.logoUri === null ? null : sourceOf(client.logoUri)
   const data = {
     action: `/interaction/${uid}/consent`,
-    client: { name: client.name, host: client.host, logoUrl: client.logoUri, policyUrl: client.policyUri, termsUrl: client.tosUri },
+    client: {
+      name: client.name,
+      host: client.host,
+      logoUrl: client.logoUri,
+      policyUrl: client.policyUri,
+      termsUrl: client.tosUri
+    },
     accountName: account?.name ?? '',
     accountEmail: account?.email ?? '',
     scopes: consentNeeded?.scopes ?? [],
@@ -192,24 +255,5 @@ async function showConsent({ reply, interaction }: Visit, oidc: Oidc): Promise<F
   return await sendPage(reply, consentPage, data, {
     formAction: source === null ? [] : [source],
     imgSrc: logoSource === null ? [] : [logoSource]
-  })
-}
-
-/** The link of a confirmation mail: GET shows a button, since mail scanners follow links; POST spends the token. */
-function mountEmailLink(app: FastifyInstance, service: Context): void {
-  type Link = { Params: { token: string }; Querystring: { interaction?: string } }
-  app.get<Link>('/verify-email/:token', async (request, reply) => {
-    const found = await findEmailToken(service.sql, hashToken(request.params.token))
-    const state = found === null ? 'invalid' : found.expiresAt <= service.now() ? 'expired' : 'ready'
-    const email = found?.emailKey ?? ''
-    return await sendPage(reply, confirmAddressPage, { action: request.url, email, state }, { status: state === 'ready' ? 200 : 410 })
-  })
-  app.post<Link>('/verify-email/:token', { preHandler: requireCsrf, config: { rateLimit: {} } }, async (request, reply) => {
-    const { interaction } = request.query
-    const uid = typeof interaction === 'string' ? interaction : null
-    const outcome = await verifyByLink(requestContext(service, request), request.params.token, uid)
-    if (!outcome.ok) return await sendPage(reply, confirmAddressPage, { action: request.url, email: '', state: outcome.reason }, { status: 410 })
-    if (outcome.continueUid === null) return await sendPage(reply, addressConfirmedPage, { continueUrl: null })
-    return reply.redirect(`/interaction/${encodeURIComponent(outcome.continueUid)}?confirmed`, 303)
   })
 }

@@ -1,12 +1,24 @@
 // The steps of a sign-in: each decides, writes how far the person is, and says where to go on.
 import type { Account } from '../accounts/model.ts'
 import { eventWrite } from '../audit/service.ts'
-import type { Context } from '../context.ts'
+import { type Context, inTransaction } from '../context.ts'
 import { signIn } from '../credentials/service.ts'
-import { confirmEmailByCode, confirmEmailByToken, resendConfirmation, type SignUpFaults, signUp } from '../credentials/sign-up-service.ts'
-import { inTransaction } from '../context.ts'
+import {
+  confirmEmailByCode,
+  confirmEmailByToken,
+  resendConfirmation,
+  type SignUpFaults,
+  signUp
+} from '../credentials/sign-up-service.ts'
+import { equalBytes, hashToken } from '../lib/tokens.ts'
 import type { Oidc } from '../oidc/oidc.ts'
-import { abortInteraction, finishInteraction, type Interaction, resumeInteraction, saveProgress } from '../oidc/service.ts'
+import {
+  abortInteraction,
+  finishInteraction,
+  type Interaction,
+  resumeInteraction,
+  saveProgress
+} from '../oidc/service.ts'
 import { nextStep, type Progress } from './model.ts'
 
 /** How a password is told to applications. @see RFC 8176 §2 */
@@ -32,17 +44,32 @@ export async function goOn(ctx: Context, oidc: Oidc, interaction: Interaction): 
   if (step !== 'finish' || interaction.account === null) return stepUrl(interaction, step)
   const { at, amr } = { at: interaction.authenticatedAt, amr: interaction.progress.amr ?? passwordAmr }
   const authentication = at === null ? null : { at, amr }
-  return await finish(ctx, oidc, interaction, { accountId: interaction.account.id, authentication, agreed: null })
+  return await finish(ctx, oidc, interaction, {
+    accountId: interaction.account.id,
+    authentication,
+    agreed: null
+  })
 }
 
 type FinishFacts = Parameters<typeof finishInteraction>[2]
 
-async function finish(ctx: Context, oidc: Oidc, interaction: Interaction, facts: FinishFacts): Promise<Onward> {
+async function finish(
+  ctx: Context,
+  oidc: Oidc,
+  interaction: Interaction,
+  facts: FinishFacts
+): Promise<Onward> {
   const { accountId } = facts
   const about = { accountId, clientId: interaction.client.clientId }
   const events = [
-    ...(facts.agreed === null ? [] : [eventWrite(ctx, { type: 'consent.given', ...about, details: { scopes: facts.agreed.scopes } })]),
-    eventWrite(ctx, { type: 'sign_in.succeeded', ...about, details: { amr: facts.authentication?.amr ?? [] } })
+    ...(facts.agreed === null
+      ? []
+      : [eventWrite(ctx, { type: 'consent.given', ...about, details: { scopes: facts.agreed.scopes } })]),
+    eventWrite(ctx, {
+      type: 'sign_in.succeeded',
+      ...about,
+      details: { amr: facts.authentication?.amr ?? [] }
+    })
   ]
   return { url: await finishInteraction(oidc, interaction, facts, events) }
 }
@@ -55,7 +82,12 @@ async function finish(ctx: Context, oidc: Oidc, interaction: Interaction, facts:
  */
 export async function signInWithPassword(
   ctx: Context,
-  { oidc, interaction, email, password }: { oidc: Oidc; interaction: Interaction; email: unknown; password: unknown }
+  {
+    oidc,
+    interaction,
+    email,
+    password
+  }: { oidc: Oidc; interaction: Interaction; email: unknown; password: unknown }
 ): Promise<({ ok: true } & Onward) | { ok: false; reason: 'wrong_credentials' }> {
   const outcome = await signIn(ctx, { email, password })
   if (!outcome.ok) return outcome
@@ -76,8 +108,13 @@ async function authenticated(ctx: Context, { oidc, interaction, account }: Authe
   const at = ctx.now()
   const authentication = { at, amr: passwordAmr }
   const neverAsked = interaction.client.firstParty && interaction.consentNeeded === null
-  if (neverAsked) return await finish(ctx, oidc, interaction, { accountId: account.id, authentication, agreed: null })
-  await saveProgress(oidc, interaction, { accountId: account.id, authenticatedAt: at, progress: { amr: passwordAmr } })
+  if (neverAsked)
+    return await finish(ctx, oidc, interaction, { accountId: account.id, authentication, agreed: null })
+  await saveProgress(oidc, interaction, {
+    accountId: account.id,
+    authenticatedAt: at,
+    progress: { amr: passwordAmr }
+  })
   return { url: `/interaction/${interaction.uid}/consent` }
 }
 
@@ -88,13 +125,21 @@ async function authenticated(ctx: Context, { oidc, interaction, account }: Authe
  */
 export async function signUpAndWait(
   ctx: Context,
-  { oidc, interaction, ...typed }: { oidc: Oidc; interaction: Interaction; email: unknown; name: unknown; password: unknown }
+  {
+    oidc,
+    interaction,
+    ...typed
+  }: { oidc: Oidc; interaction: Interaction; email: unknown; name: unknown; password: unknown }
 ): Promise<({ ok: true } & Onward) | { ok: false; faults: SignUpFaults }> {
   const outcome = await signUp(ctx, { ...typed, interactionUid: interaction.uid })
   if (!outcome.ok) return outcome
   // The account may be somebody else's: it is kept for the mail's link to match, and nothing is proven by it.
   const progress = { pendingEmail: outcome.email }
-  await saveProgress(oidc, interaction, { accountId: outcome.pendingAccountId, authenticatedAt: null, progress })
+  await saveProgress(oidc, interaction, {
+    accountId: outcome.pendingAccountId,
+    authenticatedAt: null,
+    progress
+  })
   return { ok: true, ...stepUrl(interaction, 'verify-email') }
 }
 
@@ -104,7 +149,11 @@ export async function verifyByCode(
   { oidc, interaction, code }: { oidc: Oidc; interaction: Interaction; code: unknown }
 ): Promise<({ ok: true } & Onward) | { ok: false; reason: 'invalid' | 'expired' | 'no_attempts_left' }> {
   if (interaction.account === null) return { ok: false, reason: 'invalid' }
-  const outcome = await confirmEmailByCode(ctx, { accountId: interaction.account.id, interactionUid: interaction.uid, code })
+  const outcome = await confirmEmailByCode(ctx, {
+    accountId: interaction.account.id,
+    interactionUid: interaction.uid,
+    code
+  })
   if (!outcome.ok) return outcome
   return { ok: true, ...(await authenticated(ctx, { oidc, interaction, account: outcome.account })) }
 }
@@ -119,25 +168,43 @@ export async function resend(ctx: Context, interaction: Interaction): Promise<'s
  * Confirms an address by the mail's link, in whatever browser. The sign-in that asked for the mail goes on, and no
  * other: one that somebody else began with the same address gains nothing.
  */
-export async function verifyByLink(ctx: Context, token: string, interactionUid: string | null): Promise<{ ok: true; continueUid: string | null } | { ok: false; reason: 'invalid' | 'expired' }> {
+export async function verifyByLink(
+  ctx: Context,
+  { token, interactionUid }: { token: string; interactionUid: string | null }
+): Promise<{ ok: true; continueUid: string | null } | { ok: false; reason: 'invalid' | 'expired' }> {
   return await inTransaction(ctx, async tx => {
-    const outcome = await confirmEmailByToken(tx, { token, interactionUid })
+    const outcome = await confirmEmailByToken(tx, token)
     if (!outcome.ok) return outcome
-    if (outcome.interactionUid !== null) await resumeInteraction(tx, outcome.interactionUid, outcome.account.id)
-    return { ok: true, continueUid: outcome.interactionUid }
+    const { account, interactionHash } = outcome
+    if (interactionHash === null) return { ok: true, continueUid: null }
+    await resumeInteraction(tx, interactionHash, account.id)
+    const named = interactionUid !== null && equalBytes(hashToken(interactionUid), interactionHash)
+    return { ok: true, continueUid: named ? interactionUid : null }
   })
 }
 
 /** The person agreed to what the application asks for. */
 export async function allow(ctx: Context, oidc: Oidc, interaction: Interaction): Promise<Onward> {
-  if (interaction.account === null || nextStep(progressOf(interaction)) !== 'consent') return await goOn(ctx, oidc, interaction)
+  if (interaction.account === null || nextStep(progressOf(interaction)) !== 'consent')
+    return await goOn(ctx, oidc, interaction)
   const { authenticatedAt: at, progress } = interaction
   const authentication = at === null ? null : { at, amr: progress.amr ?? passwordAmr }
-  return await finish(ctx, oidc, interaction, { accountId: interaction.account.id, authentication, agreed: interaction.consentNeeded })
+  return await finish(ctx, oidc, interaction, {
+    accountId: interaction.account.id,
+    authentication,
+    agreed: interaction.consentNeeded
+  })
 }
 
 /** The person did not agree, or gave up: the application is told access_denied. */
 export async function cancel(ctx: Context, oidc: Oidc, interaction: Interaction): Promise<Onward> {
-  const about = { clientId: interaction.client.clientId, ...(interaction.authenticated && interaction.account !== null ? { accountId: interaction.account.id } : {}) }
-  return { url: await abortInteraction(oidc, interaction, [eventWrite(ctx, { type: 'sign_in.cancelled', ...about })]) }
+  const about = {
+    clientId: interaction.client.clientId,
+    ...(interaction.authenticated && interaction.account !== null
+      ? { accountId: interaction.account.id }
+      : {})
+  }
+  return {
+    url: await abortInteraction(oidc, interaction, [eventWrite(ctx, { type: 'sign_in.cancelled', ...about })])
+  }
 }

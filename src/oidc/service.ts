@@ -85,7 +85,10 @@ export async function readInteraction(
     uid,
     client: describeClient(client, String(protocol.params.redirect_uri)),
     redirectUri: String(protocol.params.redirect_uri),
-    likelyEmail: protocol.session?.accountId === undefined ? String(protocol.params.login_hint ?? '') : (row.account?.email ?? ''),
+    likelyEmail:
+      protocol.session?.accountId === undefined
+        ? String(protocol.params.login_hint ?? '')
+        : (row.account?.email ?? ''),
     account: row.account,
     authenticated,
     authenticatedAt: row.authenticationValid ? row.authenticatedAt : null,
@@ -207,12 +210,15 @@ export async function abortInteraction(
 }
 
 /** Lets the sign-in that waits for a mail's confirmation go on, if it waits for this account's. */
-export async function resumeInteraction(tx: Context, uid: string, accountId: string): Promise<void> {
-  await updateInteractionAuthenticated(tx.sql, hashToken(uid), { accountId, at: tx.now() })
+export async function resumeInteraction(tx: Context, uidHash: Buffer, accountId: string): Promise<void> {
+  await updateInteractionAuthenticated(tx.sql, uidHash, { accountId, at: tx.now() })
 }
 
 /** Where an application is found again when its sign-in is over; null for one that has no page. */
-export async function findApplicationHome(oidc: Oidc, clientId: string): Promise<{ name: string; url: string } | null> {
+export async function findApplicationHome(
+  oidc: Oidc,
+  clientId: string
+): Promise<{ name: string; url: string } | null> {
   const client = await oidc.current().registry.clients.find(clientId)
   if (client === undefined) return null
   const { initiateLoginUri, clientUri, redirectUris, applicationType } = client

@@ -1,8 +1,11 @@
 // Browser sessions as the protocol library saves them: merged per application, never overwritten whole.
 import type { Write } from '../db/batch.ts'
+import type { RetentionRule } from '../jobs/model.ts'
 import { fromSeconds, isUnchanged, type SessionPayload, type StoredSession, sameClient } from './model.ts'
 import {
   deleteEarlierSessionIds,
+  deleteExpiredSessionIds,
+  deleteExpiredSessions,
   deleteSession,
   deleteSessionClient,
   insertSessionId,
@@ -90,3 +93,8 @@ function clientWrites(stored: StoredSession | null, payload: SessionPayload): Wr
 export function endSessionWrites(uid: string): Write[] {
   return [deleteSession(uid)]
 }
+
+export const sessionRetention: RetentionRule[] = [
+  { table: 'sessions', deleteExpired: deleteExpiredSessions },
+  { table: 'session_ids', deleteExpired: deleteExpiredSessionIds }
+]

@@ -1,7 +1,10 @@
 // A database of its own for a test, cloned from a migrated template, on the server of the test run.
 import { createHash, randomBytes } from 'node:crypto'
+import { createRequire } from 'node:module'
+import { prepareDatabase } from '../../src/commands/database.ts'
 import { connect, type Pool } from '../../src/db/connect.ts'
-import { migrate, readMigrations } from '../../src/db/migrate.ts'
+import { readMigrations } from '../../src/db/migrate.ts'
+import { createLog } from '../../src/http/log.ts'
 import { findServer } from './database-server.ts'
 
 /** What a tap test offers that is needed here. */
@@ -9,18 +12,14 @@ type Test = { teardown(work: () => Promise<void>): void }
 export type Database = { url: string; sql: Pool }
 type DatabaseOptions = { poolSize?: number; onStatement?: (statement: string) => void }
 
-/**
- * What makes the template, in order. `version` changes whenever `run` would make something else: the template is
- * then made anew.
- */
-const templateSteps: { version: string; run(url: string): Promise<unknown> }[] = [
-  {
-    version: readMigrations()
-      .map(({ checksum }) => checksum)
-      .join(),
-    run: url => migrate(url, { log: { info: () => {} } })
-  }
-]
+/** The template is made anew whenever a start of this release would prepare a database differently. */
+const silent = createLog('silent')
+const require = createRequire(import.meta.url)
+const version = [
+  ...readMigrations().map(({ checksum }) => checksum),
+  (require('pg-boss/package.json') as { version: string }).version,
+  new Date().toISOString().slice(0, 7)
+].join()
 
 /** A database with the whole schema and no rows, and a pool on it. Both go when the test ends. */
 export async function createDatabase(t: Test, options: DatabaseOptions = {}): Promise<Database> {
@@ -56,8 +55,7 @@ async function createFrom(
 
 /** The template's name. Of several processes at once one makes it; one killed half-way leaves only a draft. */
 async function ensureTemplate(server: string): Promise<string> {
-  const versions = templateSteps.map(({ version }) => version).join('\n')
-  const name = `gatehouse_template_${createHash('sha256').update(versions).digest('hex').slice(0, 12)}`
+  const name = `gatehouse_template_${createHash('sha256').update(version).digest('hex').slice(0, 12)}`
   const draft = `${name}_draft`
   await asAdministrator(server, async sql => {
     const exists = async () => (await sql`select 1 from pg_database where datname = ${name}`).length > 0
@@ -66,7 +64,7 @@ async function ensureTemplate(server: string): Promise<string> {
     if (await exists()) return
     await sql.unsafe(`drop database if exists ${draft} with (force)`)
     await sql.unsafe(`create database ${draft}`)
-    for (const { run } of templateSteps) await run(onDatabase(server, draft))
+    await prepareDatabase(onDatabase(server, draft), { log: silent, now: () => new Date() })
     await sql.unsafe(`alter database ${draft} allow_connections false`)
     await sql.unsafe(`alter database ${draft} rename to ${name}`)
   })

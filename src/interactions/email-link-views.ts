@@ -4,7 +4,7 @@ import { definePage } from '../http/view.ts'
 export type ConfirmAddressData = { action: string; email: string; state: 'ready' | 'invalid' | 'expired' }
 
 export const confirmAddressPage = definePage<ConfirmAddressData>(
-  'accounts/confirm-address',
+  'interactions/confirm-address',
   {
     ready: { action: '/verify-email/q0d1', email: 'ines.moreau@example.org', state: 'ready' },
     invalid: { action: '/verify-email/q0d1', email: '', state: 'invalid' },
@@ -25,7 +25,10 @@ export const confirmAddressPage = definePage<ConfirmAddressData>(
   })
 )
 
-export const addressConfirmedPage = definePage<{ continueUrl: string | null }>('accounts/address-confirmed', {
-  here: { continueUrl: '/interaction/Ab3' },
-  elsewhere: { continueUrl: null }
-})
+export const addressConfirmedPage = definePage<{ continueUrl: string | null }>(
+  'interactions/address-confirmed',
+  {
+    here: { continueUrl: '/interaction/Ab3' },
+    elsewhere: { continueUrl: null }
+  }
+)

@@ -1,0 +1,154 @@
+// The composition root: the only file that knows every feature.
+import cookie from '@fastify/cookie'
+import formbody from '@fastify/formbody'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import { accountRetention } from './accounts/service.ts'
+import { createAuditPartitions, dropOldAuditPartitions } from './audit/service.ts'
+import type { Config } from './config/schema.ts'
+import type { Context } from './context.ts'
+import type { Pool } from './db/connect.ts'
+import { listen } from './db/listen.ts'
+import { mountHome, mountMailbox } from './development/routes.ts'
+import { createMailboxTransport } from './development/service.ts'
+import { registerCsrf } from './http/csrf.ts'
+import { answerError, registerErrorHandler } from './http/error-handler.ts'
+import { mountHealth } from './http/health.ts'
+import { registerRateLimit } from './http/rate-limit.ts'
+import { registerSecurityHeaders, securityHeaders } from './http/security-headers.ts'
+import { registerViews } from './http/view.ts'
+import { mountEmailLink } from './interactions/email-link-routes.ts'
+import { mountInteractions } from './interactions/routes.ts'
+import type { RecurringJob } from './jobs/model.ts'
+import { retentionJob } from './jobs/retention-service.ts'
+import { createJobs } from './jobs/service.ts'
+import { ensureSigningKeys, finishRotations } from './keys/service.ts'
+import { createId } from './lib/ids.ts'
+import { mailRetention } from './mail/service.ts'
+import { createSmtpTransport } from './mail/smtp.ts'
+import { mailHandlers } from './mail/worker.ts'
+import { mountProvider } from './oidc/mount.ts'
+import { type Oidc, startOidc } from './oidc/oidc.ts'
+import { createProtocolPages } from './oidc/pages.ts'
+import { protocolRetention } from './oidc/retention-service.ts'
+import { sessionRetention } from './sessions/service.ts'
+
+export type AppOptions = {
+  config: Config
+  pool: Pool
+  now: () => Date
+  logger: FastifyServerOptions['loggerInstance'] | boolean
+  /** Works jobs in this process; a test may leave that to another. */
+  jobs?: { pollSeconds?: number } | false
+}
+
+export type App = { http: FastifyInstance; ctx: Context; oidc: Oidc; close: () => Promise<void> }
+
+/** Starts the service on a prepared database. It does not listen yet; `close` ends everything but the pool. */
+export async function startApp({ config, pool, now, logger, jobs: plan = {} }: AppOptions): Promise<App> {
+  const http = createServer({ config, logger, now })
+  const jobs = createJobs(pool, http.log)
+  const ctx: Context = { sql: pool, now, log: http.log, config, enqueue: jobs.enqueue }
+  await ensureSigningKeys(ctx)
+
+  await http.register(cookie)
+  await http.register(formbody, { bodyLimit: 64 * 1024 })
+  await registerSecurityHeaders(http, config)
+  await registerViews(http, config)
+  registerCsrf(http, config)
+  registerErrorHandler(http)
+  await registerRateLimit(http, config)
+  const oidc = await startOidc(ctx, createProtocolPages(http))
+  await mountProvider(http, oidc, await securityHeaders(config))
+  mountHealth(http, ctx)
+  mountHome(http, config)
+  mountInteractions(http, ctx, oidc)
+  mountEmailLink(http, ctx)
+  if (config.developmentMailbox) mountMailbox(http, ctx)
+  await http.ready()
+
+  const listeners = await hearNews(pool, oidc)
+  const transport =
+    config.smtpUrl === null
+      ? createMailboxTransport(ctx)
+      : createSmtpTransport({ ...config, smtpUrl: config.smtpUrl }, now)
+  if (plan !== false)
+    await jobs.start(ctx, { handlers: mailHandlers(config, transport), recurring: recurringJobs(), ...plan })
+  const close = async () => {
+    await http.close()
+    if (plan !== false) await jobs.stop()
+    transport.close()
+    await Promise.all(listeners.map(listener => listener.stop()))
+  }
+  return { http, ctx, oidc, close }
+}
+
+function createServer({
+  config,
+  logger,
+  now
+}: Pick<AppOptions, 'config' | 'logger' | 'now'>): FastifyInstance {
+  const server = {
+    trustProxy: config.trustedProxies.length === 0 ? false : config.trustedProxies,
+    bodyLimit: 64 * 1024,
+    disableRequestLogging: true,
+    genReqId: () => createId(now()),
+    requestTimeout: 30_000,
+    keepAliveTimeout: 65_000,
+    forceCloseConnections: 'idle' as const,
+    routerOptions: {
+      caseSensitive: true,
+      ignoreTrailingSlash: false,
+      ignoreDuplicateSlashes: false,
+      maxParamLength: 200
+    },
+    onProtoPoisoning: 'error' as const,
+    onConstructorPoisoning: 'error' as const,
+    http: { headersTimeout: 20_000, maxHeaderSize: 16 * 1024 },
+    frameworkErrors: answerError as never
+  }
+  return typeof logger === 'boolean' || logger === undefined
+    ? Fastify({ ...server, logger: logger ?? false })
+    : (Fastify({ ...server, loggerInstance: logger }) as unknown as FastifyInstance)
+}
+
+/** What another node changed reaches this one within a second; after a lost connection everything is read anew. */
+async function hearNews(pool: Pool, oidc: Oidc) {
+  const reload = () =>
+    void oidc
+      .reload()
+      .catch(error => oidc.ctx.log.error({ err: error }, 'the signing keys could not be reloaded'))
+  const { clients, resources } = {
+    clients: () => oidc.current().registry.clients,
+    resources: () => oidc.current().registry.resources
+  }
+  return await Promise.all([
+    listen(
+      pool,
+      'gatehouse_clients',
+      id => clients().drop(id),
+      () => clients().drop()
+    ),
+    listen(
+      pool,
+      'gatehouse_resources',
+      id => resources().drop(id),
+      () => resources().drop()
+    ),
+    listen(pool, 'gatehouse_keys', reload, reload)
+  ])
+}
+
+function recurringJobs(): RecurringJob[] {
+  return [
+    retentionJob([...accountRetention, ...mailRetention, ...sessionRetention, ...protocolRetention]),
+    { name: 'signing-keys', everySeconds: 3600, run: async ctx => void (await finishRotations(ctx)) },
+    {
+      name: 'audit-partitions',
+      everySeconds: 86_400,
+      run: async ctx => {
+        await createAuditPartitions(ctx)
+        await dropOldAuditPartitions(ctx)
+      }
+    }
+  ]
+}

@@ -1,0 +1,28 @@
+// The log: JSON lines on standard output, without anything that opens a door.
+import Fastify, { type FastifyBaseLogger } from 'fastify'
+import type { Config } from '../config/schema.ts'
+
+/**
+ * Fastify's own logger, made before the server so that what comes first can use it.
+ *
+ * Errors lose what a driver attaches to them: a statement's parameters may be secrets.
+ */
+export function createLog(level: Config['logLevel']): FastifyBaseLogger {
+  return Fastify({ logger: { level, serializers: { err: describeError } } }).log
+}
+
+function describeError(error: Error & { code?: string; cause?: unknown }): {
+  type: string
+  message: string
+  stack: string
+  code?: string
+  cause?: unknown
+} {
+  return {
+    type: error.name,
+    message: error.message,
+    stack: error.stack ?? '',
+    ...(error.code === undefined ? {} : { code: error.code }),
+    ...(error.cause instanceof Error ? { cause: describeError(error.cause) } : {})
+  }
+}

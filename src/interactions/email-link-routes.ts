@@ -1,0 +1,48 @@
+// The link of a mail that confirms an address. It may be opened in any browser.
+import type { FastifyInstance } from 'fastify'
+import { findEmailToken } from '../accounts/email-token-repository.ts'
+import type { Context } from '../context.ts'
+import { requireCsrf } from '../http/csrf.ts'
+import { requestContext } from '../http/request-context.ts'
+import { sendPage } from '../http/view.ts'
+import { hashToken } from '../lib/tokens.ts'
+import { addressConfirmedPage, confirmAddressPage } from './email-link-views.ts'
+import { verifyByLink } from './service.ts'
+
+/** GET shows a button, since mail scanners follow links; POST spends the token. */
+export function mountEmailLink(app: FastifyInstance, service: Context): void {
+  type Link = { Params: { token: string }; Querystring: { interaction?: string } }
+  app.get<Link>('/verify-email/:token', async (request, reply) => {
+    const found = await findEmailToken(service.sql, hashToken(request.params.token))
+    const state = found === null ? 'invalid' : found.expiresAt <= service.now() ? 'expired' : 'ready'
+    const email = found?.emailKey ?? ''
+    return await sendPage(
+      reply,
+      confirmAddressPage,
+      { action: request.url, email, state },
+      { status: state === 'ready' ? 200 : 410 }
+    )
+  })
+  app.post<Link>(
+    '/verify-email/:token',
+    { preHandler: requireCsrf, config: { rateLimit: {} } },
+    async (request, reply) => {
+      const { interaction } = request.query
+      const uid = typeof interaction === 'string' ? interaction : null
+      const outcome = await verifyByLink(requestContext(service, request), {
+        token: request.params.token,
+        interactionUid: uid
+      })
+      if (!outcome.ok)
+        return await sendPage(
+          reply,
+          confirmAddressPage,
+          { action: request.url, email: '', state: outcome.reason },
+          { status: 410 }
+        )
+      if (outcome.continueUid === null)
+        return await sendPage(reply, addressConfirmedPage, { continueUrl: null })
+      return reply.redirect(`/interaction/${encodeURIComponent(outcome.continueUid)}?confirmed`, 303)
+    }
+  )
+}
