@@ -36,7 +36,8 @@ export const mailboxPage = definePage<{ messages: MailboxMessage[] }>(
         {
           ...message,
           id: '01937f5c-9a40-7cc1-a7a6-6f54b2f1c0df',
-          subject: 'You already have an account',
+          subject: 'You have an account already',
+          text: 'Somebody, probably you, tried to create an account with this address. There is one already.',
           links: []
         }
       ]

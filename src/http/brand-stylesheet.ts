@@ -34,8 +34,9 @@ const dark: Theme = {
 /**
  * Every colour of both themes for one accent colour (#rrggbb).
  *
- * `accent` fills buttons (3:1 against what is behind it, so that the button is seen), `on-accent` is its text,
- * `accent-text` is for links and focus rings (4.5:1 on page, surface and tint).
+ * `accent` fills buttons just as chosen, `accent-edge` is drawn around them (3:1 against what is behind, so that a
+ * pale button is seen too), `on-accent` is their text, `accent-text` is for links and focus rings (4.5:1 on page,
+ * surface and tint).
  */
 export function deriveThemes(accentColor: string): { light: Theme; dark: Theme } {
   return { light: withAccent(light, accentColor, '#000000'), dark: withAccent(dark, accentColor, '#ffffff') }
@@ -43,15 +44,16 @@ export function deriveThemes(accentColor: string): { light: Theme; dark: Theme }
 
 function withAccent(theme: Theme, accentColor: string, towards: string): Theme {
   const { page = '', surface = '' } = theme
-  const accent = shadeFor(accentColor, { backgrounds: [page, surface], towards, ratio: 3 })
-  const onAccent = readableOn(accent)
-  const tint = mix(surface, accent, 0.1)
+  const edge = shadeFor(accentColor, { backgrounds: [page, surface], towards, ratio: 3 })
+  const onAccent = readableOn(accentColor)
+  const tint = mix(surface, edge, 0.1)
   return {
     ...theme,
-    accent,
+    accent: accentColor,
+    'accent-edge': edge,
     'on-accent': onAccent,
     // away from the text on it, so that hovering never makes it harder to read
-    'accent-hover': mix(accent, onAccent === '#ffffff' ? '#000000' : '#ffffff', 0.14),
+    'accent-hover': mix(accentColor, onAccent === '#ffffff' ? '#000000' : '#ffffff', 0.14),
     'accent-text': shadeFor(accentColor, { backgrounds: [page, surface, tint], towards, ratio: 4.5 }),
     'accent-tint': tint
   }

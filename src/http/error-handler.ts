@@ -13,9 +13,19 @@ export function registerErrorHandler(app: FastifyInstance): void {
 }
 
 /**
- * Answers `error` as HTML or JSON, whichever the request prefers. Also for Fastify's `frameworkErrors`, with which
- * it says that it could not even read the URL.
+ * For Fastify's option `frameworkErrors`: a URL that it could not even read. No hook runs before this one, so the
+ * headers are put on here.
  */
+export async function answerFrameworkError(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply
+): Promise<FastifyReply> {
+  reply.headers(reply.server.securityHeaders)
+  return await answerError(error, request, reply)
+}
+
+/** Answers `error` as HTML or JSON, whichever the request prefers. */
 export async function answerError(
   error: unknown,
   request: FastifyRequest,

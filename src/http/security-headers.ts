@@ -50,9 +50,16 @@ export async function securityHeaders(config: Config): Promise<Record<string, st
   }
 }
 
-/** Puts the headers on every answer of `app`, errors included. */
+declare module 'fastify' {
+  interface FastifyInstance {
+    securityHeaders: Record<string, string>
+  }
+}
+
+/** Puts the headers on every answer of `app`, errors included, and keeps them as `app.securityHeaders`. */
 export async function registerSecurityHeaders(app: FastifyInstance, config: Config): Promise<void> {
   const headers = await securityHeaders(config)
+  app.decorate('securityHeaders', headers)
   app.addHook('onRequest', (_request, reply, done) => {
     reply.headers(headers)
     done()

@@ -81,7 +81,7 @@ export async function sendPage<Data extends object>(
 ): Promise<FastifyReply> {
   // Called by forms alone, so that pages without one set no cookie.
   const locals = { csrfToken: () => csrfToken(reply) }
-  const html = await reply.viewAsync(page.template, { ...locals, ...data, ...page.present(data) })
+  const html = await reply.server.view(page.template, { ...locals, ...data, ...page.present(data) })
   return reply
     .code(options.status ?? 200)
     .header('content-security-policy', pageContentSecurityPolicy(options))
