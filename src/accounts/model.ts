@@ -67,7 +67,9 @@ function isDotAtom(local: string): boolean {
 /** The domain in lower-case ASCII, or null. Two labels at least, the last of which is not a number. */
 function parseDomain(text: string): string | null {
   // What is ASCII must be allowed already: domainToASCII reads `a/b` and `a:80` as the URL parser would.
-  if (!/^[A-Za-z0-9.\u{80}-\u{10ffff}-]+$/u.test(text) || text.normalize('NFKC') !== text) return null
+  if (!/^[A-Za-z0-9.\u{80}-\u{10ffff}-]+$/u.test(text)) return null
+  // Invisible characters (SOFT HYPHEN) and full-width letters would silently become another, plainer domain.
+  if (/\p{Default_Ignorable_Code_Point}/u.test(text) || text.normalize('NFKC') !== text) return null
   const domain = domainToASCII(text)
   const labels = domain.split('.')
   const valid = labels.every(

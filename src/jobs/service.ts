@@ -14,10 +14,10 @@ export type JobPlan = {
 }
 
 export type Jobs = {
-  /** `Context.enqueue`: usable before `start`, and without it (a command that only leaves work for others). */
+  /** `Context.enqueue`. */
   enqueue: Context['enqueue']
   /** Begins to work jobs on this node, and sees that every recurring job is queued. */
-  start: (ctx: Context, plan: JobPlan) => Promise<void>
+  work: (ctx: Context, plan: JobPlan) => Promise<void>
   /** Lets running jobs end, for ten seconds at most; what is cut off is tried again by another node. */
   stop: () => Promise<void>
 }
@@ -56,22 +56,29 @@ export async function migrateJobs(pool: Pool): Promise<void> {
   }
 }
 
-/** The queue of this process. Its faults are logged; none of them ends the process. */
-export function createJobs(pool: Pool, log: Context['log']): Jobs {
+/**
+ * Opens the queue for this process. Its faults are logged; none of them ends the process. It is to be stopped before
+ * the pool is.
+ *
+ * @throws when the schema is not up to date (`migrateJobs`)
+ */
+export async function startJobs(pool: Pool, log: Context['log']): Promise<Jobs> {
   const boss = new PgBoss({ db: poolDatabase(pool), ...quiet, migrate: false, useListenNotify: true })
   boss.on('error', error => log.error({ err: error }, 'the job queue failed'))
   boss.on('warning', ({ message, data }) => log.warn({ data }, message))
+  // Now, not at the first job: pg-boss looks its queues up on the pool, and a transaction that waited for a second
+  // connection while holding its own would be a deadlock as soon as ten of them did.
+  await boss.start()
   return {
     enqueue: async (sql, queue, data) => {
       await boss.send(queue, data, { db: transactionDatabase(sql) })
     },
-    start: async (ctx, plan) => {
-      await boss.start()
+    work: async (ctx, plan) => {
       const handlers = { ...plan.handlers, upkeep: upkeepHandler(boss, plan.recurring) }
       for (const [name, handler] of Object.entries(handlers)) {
         const queue = queues.find(queue => queue.name === name)
         if (queue === undefined) throw new Error(`there is no queue named ${name}`)
-        await work(boss, { ...queue, pollSeconds: plan.pollSeconds ?? queue.pollSeconds }, job =>
+        await workQueue(boss, { ...queue, pollSeconds: plan.pollSeconds ?? queue.pollSeconds }, job =>
           runLogged(ctx, name, () => handler(ctx, job))
         )
       }
@@ -82,7 +89,7 @@ export function createJobs(pool: Pool, log: Context['log']): Jobs {
 }
 
 /** Works a queue in batches, each job settled by itself, so that one that fails repeats no other. */
-async function work(boss: PgBoss, queue: Queue, handle: (job: Job) => Promise<void>): Promise<void> {
+async function workQueue(boss: PgBoss, queue: Queue, handle: (job: Job) => Promise<void>): Promise<void> {
   const settle = async (job: Job): Promise<JobResult> => {
     try {
       await handle(job)

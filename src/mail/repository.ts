@@ -17,7 +17,12 @@ export async function updateRecipientLock(sql: Sql, key: bigint): Promise<void> 
   await sql`select pg_advisory_xact_lock(${String(key)}::bigint)`
 }
 
-/** Adds a mail unless `cap` ones of its kind went to its recipient since `countedSince`; tells whether it did. */
+/**
+ * Adds a mail, unless `cap` ones of its kind went to its recipient since `countedSince`; tells whether it will be sent.
+ *
+ * One too many is added all the same, without its content and never to be sent (`send_before` is `created_at`): whoever
+ * signs up at an address again and again cannot tell by the time it takes where the cap is reached.
+ */
 export async function insertMail(
   sql: Sql,
   mail: {
@@ -31,15 +36,20 @@ export async function insertMail(
     cap: number
   }
 ): Promise<boolean> {
-  const { count } = await sql`
+  const [row] = await sql<{ toBeSent: boolean }[]>`
     insert into mail_outbox (id, kind, recipient_hash, content_sealed, send_before, created_at)
-    select ${mail.id}, ${mail.kind}, ${mail.recipientHash}, ${mail.contentSealed}, ${mail.sendBefore}, ${mail.createdAt}
-    where ${mail.cap} > (
-      select count(*) from mail_outbox
+    select
+      ${mail.id}, ${mail.kind}, ${mail.recipientHash}, case when not capped then ${mail.contentSealed}::bytea end,
+      case when capped then ${mail.createdAt}::timestamptz else ${mail.sendBefore}::timestamptz end,
+      ${mail.createdAt}
+    from (
+      select count(*) >= ${mail.cap} as capped from mail_outbox
       where recipient_hash = ${mail.recipientHash} and kind = ${mail.kind} and created_at > ${mail.countedSince}
-    )
+        and send_before > created_at
+    ) as counted
+    returning content_sealed is not null as to_be_sent
   `
-  return count === 1
+  return row?.toBeSent ?? false
 }
 
 export async function findMail(sql: Sql, id: string): Promise<OutboxMail | null> {

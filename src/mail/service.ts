@@ -31,7 +31,7 @@ export async function queueMail(tx: Context, mail: Mail, sendBefore: Date): Prom
   const id = createId(now)
   const recipientHash = hashToken(mail.to.toLowerCase())
   await updateRecipientLock(tx.sql, recipientHash.readBigInt64BE(0))
-  const inserted = await insertMail(tx.sql, {
+  const toBeSent = await insertMail(tx.sql, {
     id,
     kind: mail.kind,
     recipientHash,
@@ -41,9 +41,9 @@ export async function queueMail(tx: Context, mail: Mail, sendBefore: Date): Prom
     countedSince: new Date(now.getTime() - hourMs),
     cap: tx.config.mailsPerRecipientPerHour
   })
-  if (!inserted) return 'capped'
+  // Also where there is nothing to send, so that both take the same time.
   await tx.enqueue(tx.sql, 'mail', { mailId: id })
-  return 'queued'
+  return toBeSent ? 'queued' : 'capped'
 }
 
 /**

@@ -5,7 +5,7 @@ import { type Environment, loadConfig } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
 import type { Context } from '../../src/context.ts'
 import { connect, type Pool } from '../../src/db/connect.ts'
-import { createJobs, type Jobs } from '../../src/jobs/service.ts'
+import { type Jobs, startJobs } from '../../src/jobs/service.ts'
 import { createDatabase } from './database.ts'
 
 export type Clock = { now: () => Date; advance: (ms: number) => void }
@@ -51,7 +51,7 @@ export function createConfig(environment: Environment = {}): Config {
 
 /**
  * A Context on a database of its own. `environment` is settings by name. Jobs are queued but not worked unless the
- * test starts `ctx.jobs`.
+ * test calls `ctx.jobs.work`.
  */
 export async function createContext(
   t: Teardown,
@@ -67,7 +67,7 @@ export async function createContext(
     }
   })
   const log = fastify({ logger: false }).log
-  const jobs = createJobs(pool, log)
+  const jobs = await startJobs(pool, log)
   const clock = createClock()
   // Opens a connection and reads the types that the driver wants to know, so that no test counts that.
   await pool`select array['x']::text[]`

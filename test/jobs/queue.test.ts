@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { inTransaction } from '../../src/context.ts'
 import type { Job, RecurringJob } from '../../src/jobs/model.ts'
-import { createJobs, migrateJobs } from '../../src/jobs/service.ts'
+import { migrateJobs, startJobs } from '../../src/jobs/service.ts'
 import { createContext } from '../helpers/context.ts'
 import { waitFor } from '../helpers/wait.ts'
 
 t.test('a job is worked at once after its transaction commits, and never when it rolls back', async t => {
   const ctx = await createContext(t)
   const worked: Job[] = []
-  await ctx.jobs.start(ctx, {
+  await ctx.jobs.work(ctx, {
     handlers: { mail: async (_ctx, job) => void worked.push(job) },
     recurring: [],
     pollSeconds: 60
@@ -38,10 +38,10 @@ t.test('a hundred jobs queued at once are all worked, each once, without waiting
     recurring: [],
     pollSeconds: 60
   }
-  const second = createJobs(ctx.pool, ctx.log)
+  const second = await startJobs(ctx.pool, ctx.log)
   t.teardown(() => second.stop())
-  await ctx.jobs.start(ctx, plan)
-  await second.start(ctx, plan)
+  await ctx.jobs.work(ctx, plan)
+  await second.work(ctx, plan)
   await inTransaction(ctx, async tx => {
     for (let n = 0; n < 100; n++) await tx.enqueue(tx.sql, 'mail', { n })
   })
@@ -56,7 +56,7 @@ t.test('one job that fails repeats no other of its batch, and ends as a dead let
   await ctx.sql`update pgboss.queue set retry_limit = 2, retry_delay = 0, retry_backoff = false where name = 'mail'`
   const tries: Record<string, number> = {}
   const dead: Job[] = []
-  await ctx.jobs.start(ctx, {
+  await ctx.jobs.work(ctx, {
     handlers: {
       mail: async (_ctx, { data }) => {
         const { n } = data as { n: number }
@@ -83,7 +83,7 @@ t.test('one job that fails repeats no other of its batch, and ends as a dead let
 
 t.test('failed mail jobs wait longer each time', async t => {
   const ctx = await createContext(t)
-  await ctx.jobs.start(ctx, {
+  await ctx.jobs.work(ctx, {
     handlers: { mail: async () => Promise.reject(new Error('down')) },
     recurring: [],
     pollSeconds: 60
@@ -101,9 +101,9 @@ t.test('failed mail jobs wait longer each time', async t => {
   await ctx.sql`update pgboss.job set retry_count = 6 where name = 'mail'`
   await ctx.sql`update pgboss.job set start_after = now() where name = 'mail'`
   await ctx.jobs.stop()
-  const again = createJobs(ctx.pool, ctx.log)
+  const again = await startJobs(ctx.pool, ctx.log)
   t.teardown(() => again.stop())
-  await again.start(ctx, {
+  await again.work(ctx, {
     handlers: { mail: async () => Promise.reject(new Error('down')) },
     recurring: [],
     pollSeconds: 60
@@ -112,14 +112,23 @@ t.test('failed mail jobs wait longer each time', async t => {
   t.ok(((await delayOf()) ?? 0) <= 1800)
 })
 
+t.test('more transactions at once than there are connections all queue their jobs', async t => {
+  const ctx = await createContext(t)
+  await Promise.all(
+    Array.from({ length: 50 }, (_, n) => inTransaction(ctx, tx => tx.enqueue(tx.sql, 'mail', { n })))
+  )
+  const [row] = await ctx.sql`select count(*)::int as count from pgboss.job where name = 'mail'`
+  t.equal(row?.count, 50)
+})
+
 t.test('a recurring job comes round, and on two nodes at once it is one', async t => {
   const ctx = await createContext(t)
   let turns = 0
   const job: RecurringJob = { name: 'turn', everySeconds: 3600, run: async () => void turns++ }
-  const second = createJobs(ctx.pool, ctx.log)
+  const second = await startJobs(ctx.pool, ctx.log)
   t.teardown(() => second.stop())
   const plan = { handlers: {}, recurring: [job], pollSeconds: 0.5 }
-  await Promise.all([ctx.jobs.start(ctx, plan), second.start(ctx, plan)])
+  await Promise.all([ctx.jobs.work(ctx, plan), second.work(ctx, plan)])
   await waitFor(() => turns > 0)
   await sleep(1200)
   t.equal(turns, 1)
@@ -132,7 +141,7 @@ t.test('a recurring job comes round, and on two nodes at once it is one', async 
 t.test('a turn that fails does not end the recurring', async t => {
   const ctx = await createContext(t)
   let turns = 0
-  await ctx.jobs.start(ctx, {
+  await ctx.jobs.work(ctx, {
     handlers: {},
     recurring: [
       {
@@ -166,7 +175,7 @@ t.test('making the queues twice, and by two nodes at once, is fine', async t => 
 
 t.test('an idle node asks the database little', async t => {
   const ctx = await createContext(t)
-  await ctx.jobs.start(ctx, {
+  await ctx.jobs.work(ctx, {
     handlers: { mail: async () => {}, 'mail-failed': async () => {} },
     recurring: []
   })
