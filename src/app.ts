@@ -1,7 +1,7 @@
 // The composition root: the only file that knows every feature.
 import cookie from '@fastify/cookie'
 import formbody from '@fastify/formbody'
-import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import { accountRetention } from './accounts/service.ts'
 import { createAuditPartitions, dropOldAuditPartitions } from './audit/service.ts'
 import type { Config } from './config/schema.ts'
@@ -20,7 +20,7 @@ import { mountEmailLink } from './interactions/email-link-routes.ts'
 import { mountInteractions } from './interactions/routes.ts'
 import type { RecurringJob } from './jobs/model.ts'
 import { retentionJob } from './jobs/retention-service.ts'
-import { createJobs } from './jobs/service.ts'
+import { startJobs } from './jobs/service.ts'
 import { ensureSigningKeys, finishRotations } from './keys/service.ts'
 import { createId } from './lib/ids.ts'
 import { mailRetention } from './mail/service.ts'
@@ -46,7 +46,7 @@ export type App = { http: FastifyInstance; ctx: Context; oidc: Oidc; close: () =
 /** Starts the service on a prepared database. It does not listen yet; `close` ends everything but the pool. */
 export async function startApp({ config, pool, now, logger, jobs: plan = {} }: AppOptions): Promise<App> {
   const http = createServer({ config, logger, now })
-  const jobs = createJobs(pool, http.log)
+  const jobs = await startJobs(pool, http.log)
   const ctx: Context = { sql: pool, now, log: http.log, config, enqueue: jobs.enqueue }
   await ensureSigningKeys(ctx)
 
@@ -72,10 +72,10 @@ export async function startApp({ config, pool, now, logger, jobs: plan = {} }: A
       ? createMailboxTransport(ctx)
       : createSmtpTransport({ ...config, smtpUrl: config.smtpUrl }, now)
   if (plan !== false)
-    await jobs.start(ctx, { handlers: mailHandlers(config, transport), recurring: recurringJobs(), ...plan })
+    await jobs.work(ctx, { handlers: mailHandlers(config, transport), recurring: recurringJobs(), ...plan })
   const close = async () => {
     await http.close()
-    if (plan !== false) await jobs.stop()
+    await jobs.stop()
     transport.close()
     await Promise.all(listeners.map(listener => listener.stop()))
   }
@@ -90,7 +90,8 @@ function createServer({
   const server = {
     trustProxy: config.trustedProxies.length === 0 ? false : config.trustedProxies,
     bodyLimit: 64 * 1024,
-    disableRequestLogging: true,
+    // Events are logged where they happen; a line for each request costs as much as the request.
+    logController: new LogController({ disableRequestLogging: true }),
     genReqId: () => createId(now()),
     requestTimeout: 30_000,
     keepAliveTimeout: 65_000,

@@ -8,7 +8,7 @@ import type { Context } from '../context.ts'
 import { connect, type Pool } from '../db/connect.ts'
 import { startEmbedded } from '../db/embedded.ts'
 import { listPendingMigrations, migrate } from '../db/migrate.ts'
-import { createJobs, migrateJobs } from '../jobs/service.ts'
+import { migrateJobs, startJobs } from '../jobs/service.ts'
 import { CommandFailure, createTerminalLog, settingsFailure, type Terminal } from './command.ts'
 
 /** Reads the settings; all their faults at once end the command. */
@@ -61,8 +61,12 @@ export async function withContext<T>(terminal: Terminal, work: (ctx: Context) =>
     const pool = connect({ url, poolSize: 2, applicationName: 'gatehouse command' })
     try {
       await checkSchema(pool)
-      const { enqueue } = createJobs(pool, log)
-      return await work({ sql: pool, now: terminal.now, log, config, enqueue })
+      const jobs = await startJobs(pool, log)
+      try {
+        return await work({ sql: pool, now: terminal.now, log, config, enqueue: jobs.enqueue })
+      } finally {
+        await jobs.stop()
+      }
     } finally {
       await pool.end({ timeout: 5 })
     }
