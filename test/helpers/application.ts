@@ -21,7 +21,8 @@ export async function createApplication(
   service: Service,
   registered: Service['clients'][string] | undefined = service.clients['demo-web']
 ): Promise<Application> {
-  const { client_id: clientId = '', client_secret: clientSecret, redirect_uris } = registered ?? {}
+  if (registered === undefined) throw new Error('there is no such client')
+  const { client_id: clientId, client_secret: clientSecret, redirect_uris } = registered
   const [redirectUri = ''] = (redirect_uris ?? []) as string[]
   const auth = clientSecret === undefined ? openid.None() : openid.ClientSecretBasic(clientSecret)
   const config = await openid.discovery(new URL(service.issuer), clientId, undefined, auth, {
