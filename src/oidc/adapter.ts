@@ -294,10 +294,12 @@ const interactions: Part = ({ sql, now }) => ({
     const unit = currentUnit()
     const row = await readOnce(unit.interactions, uid, () => findInteraction(sql, hashToken(uid), now()))
     if (row === null) return undefined
-    const finished = row.payload.result as { login?: unknown } | undefined
+    const finished = row.payload.result as { login?: unknown; consent?: { grantId?: string } } | undefined
     // Signed in here, but the account was cut off or disabled since: this sign-in is over.
     if (finished?.login !== undefined && !row.authenticationValid) return undefined
     if (row.account !== null) unit.accounts.set(row.account.id, row.account)
+    const grantId = finished?.consent?.grantId
+    if (grantId !== undefined) unit.grants.set(grantId, Promise.resolve(row.grant))
     if (row.accountId !== null && row.authenticatedAt !== null)
       unit.proof = { accountId: row.accountId, at: row.authenticatedAt }
     return { ...row.payload, jti: uid }
