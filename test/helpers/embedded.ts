@@ -1,6 +1,6 @@
 // Embedded databases for the supervisor's own tests: in a directory that goes with the test, and what kills them.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -14,10 +14,13 @@ export const isRoot = process.getuid?.() === 0
 /** An ordinary user to start processes as, when these tests run as root: nobody. */
 export const ordinary = { uid: 65534, gid: 65534 }
 
-/** An empty directory that every user can reach. Whatever server runs in it at the end is killed. */
-export function makeDirectory(t: Test, { owner = process.getuid?.() } = {}): string {
+/**
+ * A place for a database, in a directory that every user can enter, and `owner` write; `closed`: nobody else can
+ * enter. Whatever server runs there at the end is killed.
+ */
+export function makeDirectory(t: Test, { owner = process.getuid?.(), closed = false } = {}): string {
   const base = mkdtempSync(join(tmpdir(), 'gatehouse-embedded-'))
-  chmodSync(base, owner === process.getuid?.() ? 0o755 : 0o777)
+  chmodSync(base, owner !== process.getuid?.() ? 0o777 : closed ? 0o700 : 0o755)
   const directory = join(base, 'postgres')
   t.teardown(() => {
     killServer(directory)
@@ -26,7 +29,11 @@ export function makeDirectory(t: Test, { owner = process.getuid?.() } = {}): str
   return directory
 }
 
-export const dataOf = (directory: string) => join(directory, 'cluster', 'data')
+/** Where its data is: beside it when root had to put it elsewhere. */
+export function dataOf(directory: string): string {
+  const elsewhere = join(directory, 'elsewhere')
+  return join(existsSync(elsewhere) ? realpathSync(elsewhere) : directory, 'cluster', 'data')
+}
 
 /** The server on `directory` that is alive now. */
 export const serverOf = (directory: string): Postmaster | null => findPostmaster(dataOf(directory))
@@ -45,7 +52,7 @@ export type Helper = {
 export async function startProcess(
   t: Test,
   [directory, mode]: [string, 'hold' | 'write'],
-  as: { uid?: number; gid?: number } = {}
+  as: { uid?: number; gid?: number; detached?: boolean } = {}
 ): Promise<Helper> {
   const program = join(import.meta.dirname, 'embedded-process.ts')
   const env = { PATH: process.env.PATH }
