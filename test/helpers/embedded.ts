@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpath
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { connect } from '../../src/db/connect.ts'
 import { startEmbedded } from '../../src/db/embedded.ts'
 import { findPostmaster, type Postmaster } from '../../src/db/embedded-postmaster.ts'
 
@@ -39,6 +40,16 @@ export function dataOf(directory: string): string {
 export const serverOf = (directory: string): Postmaster | null => findPostmaster(dataOf(directory))
 
 export const start = (directory: string) => startEmbedded({ directory, log: quiet })
+
+/** Runs one statement over a connection of its own. */
+export async function ask(url: string, statement: string): Promise<Record<string, unknown>[]> {
+  const sql = connect({ url, poolSize: 1 })
+  try {
+    return await sql.unsafe(statement)
+  } finally {
+    await sql.end()
+  }
+}
 
 export type Helper = {
   process: ChildProcess
