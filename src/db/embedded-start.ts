@@ -14,7 +14,13 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Address, findPostmaster, removeStalePidFile, spawnPostmaster } from './embedded-postmaster.ts'
+import {
+  type Address,
+  findPostmaster,
+  pidFileOf,
+  removeStaleLock,
+  spawnPostmaster
+} from './embedded-postmaster.ts'
 import { quitStragglers } from './embedded-process.ts'
 import type { Site } from './embedded-site.ts'
 import { giveTo, isReachable, type User } from './embedded-user.ts'
@@ -28,8 +34,10 @@ const startTimeoutMs = 120_000
  * Throws with the end of the server's log when it cannot start.
  */
 export async function startServer(site: Site): Promise<void> {
-  await removeStalePidFile(site.dataDirectory)
   const address = await chooseAddress(site)
+  await removeStaleLock(pidFileOf(site.dataDirectory), site.dataDirectory)
+  if ('socketDirectory' in address)
+    await removeStaleLock(join(address.socketDirectory, '.s.PGSQL.5432.lock'), site.dataDirectory)
   await refuseUnseenServer(site, address)
   rotateLog(site.logFile)
   const logged = sizeOf(site.logFile)

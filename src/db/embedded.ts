@@ -60,10 +60,13 @@ function keep(site: Site, first: Lease, log: Log): () => Promise<void> {
   let lease: Lease | null = first
   const watch = async () => {
     while (!stopping.signal.aborted) {
-      await lease?.lost
+      const held = lease
+      await held?.lost
       if (stopping.signal.aborted) return
+      // From here until it is taken anew there is nothing that `stop` could give up: it waits for us.
+      lease = null
       log.warn({ directory: site.home }, 'embedded PostgreSQL was lost: starting it again')
-      await lease?.end()
+      await held?.end()
       lease = await acquire(site).catch(error => {
         log.error({ err: error }, 'embedded PostgreSQL does not start')
         return null
