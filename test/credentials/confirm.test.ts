@@ -305,3 +305,19 @@ t.test('ending all tokens moves the cut-off to now, and never back', async t => 
   await endAllTokens(ctx, id)
   t.strictSame((await accountOf(ctx, 'ada@example.org')).tokensValidFrom, cutOff)
 })
+
+t.test(
+  'a link that was under way while another one confirmed the account changes nothing any more',
+  async t => {
+    const ctx = await createContext(t)
+    await signedUp(ctx, { password: 'the password of a stranger', interactionUid: 'i1' })
+    const strangers = await lastConfirmation(ctx)
+    await ctx.sql`create table kept as select * from account_email_tokens`
+    await signedUp(ctx, { interactionUid: 'i2' })
+    t.match(await confirmEmailByToken(ctx, (await lastConfirmation(ctx)).token), { ok: true })
+    // As if that sign-up had read the account before, and committed after, the confirmation.
+    await ctx.sql`insert into account_email_tokens select * from kept`
+    t.strictSame(await confirmEmailByToken(ctx, strangers.token), { ok: false, reason: 'invalid' })
+    t.ok(await passwordWorks(ctx, goodPassword))
+  }
+)
