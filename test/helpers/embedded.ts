@@ -66,8 +66,9 @@ export async function startProcess(
   as: { uid?: number; gid?: number; detached?: boolean } = {}
 ): Promise<Helper> {
   const program = join(import.meta.dirname, 'embedded-process.ts')
-  const env = { PATH: process.env.PATH }
-  const child = spawn(process.execPath, [program, directory, mode], { ...as, env, cwd: '/' })
+  // env: the test runner would else have the process write reports, into a directory that may not be its own.
+  const command = ['-i', process.execPath, program, directory, mode]
+  const child = spawn('env', command, { ...as, cwd: '/' })
   t.teardown(() => child.kill('SIGKILL'))
   let said = ''
   child.stderr.on('data', data => {
