@@ -1,6 +1,7 @@
 // The only place that opens connections to PostgreSQL.
 import postgres from 'postgres'
 import { arrayOfElement, arrayTypes } from './array-types.ts'
+import { guardTransactions } from './transactions.ts'
 
 /** A pool or a transaction: what repositories run statements on. */
 export type Sql = postgres.ISql<Record<string, never>>
@@ -23,8 +24,9 @@ export type ConnectOptions = {
 /**
  * Makes a pool. Connections are opened when first needed.
  *
- * Column names arrive in camelCase; keys inside jsonb stay as they are stored. Do not use its `reserve`: without a
- * query for types (array-types.ts says why there is none) postgres.js never hands the connection out.
+ * Column names arrive in camelCase; keys inside jsonb stay as they are stored. A transaction
+ * ends with its connection (transactions.ts). Do not use `reserve`: without a query for types (array-types.ts says why
+ * there is none) postgres.js never hands the connection out.
  */
 export function connect({
   url,
@@ -51,6 +53,7 @@ export function connect({
       : { debug: (_connection: number, statement: string) => onStatement(statement) })
   })
   Object.assign((sql.options as unknown as ArrayMapHolder).shared.typeArrayMap, arrayOfElement)
+  guardTransactions(sql as unknown as postgres.Sql)
   return sql as unknown as Pool
 }
 

@@ -31,7 +31,9 @@ const startTimeoutMs = 120_000
 /**
  * Starts the server and returns once one serves this data directory: ours, or that of a process that was faster.
  *
- * Throws with the end of the server's log when it cannot start.
+ * Throws with the end of the server's log when it did not start. Try again once or twice: of several servers started at
+ * once PostgreSQL may turn all but one away before that one can be found, and what a killed server left at work
+ * (ended here) takes a moment to go.
  */
 export async function startServer(site: Site): Promise<void> {
   const address = await chooseAddress(site)
@@ -49,10 +51,7 @@ export async function startServer(site: Site): Promise<void> {
   const error = await Promise.race([failure.promise, serving(site, child.pid ?? 0, waiting.signal)])
   waiting.abort()
   if (error === null || findPostmaster(site.dataDirectory) !== null) return
-  if (quitStragglers(site.dataDirectory) > 0) {
-    await sleep(200)
-    return await startServer(site)
-  }
+  quitStragglers(site.dataDirectory)
   const tail = readFileSync(site.logFile).subarray(logged).toString().trimEnd().split('\n').slice(-20)
   throw new Error(
     `The embedded database did not start: ${error.message}. ${site.logFile} says:\n${tail.join('\n')}`,

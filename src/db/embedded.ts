@@ -93,10 +93,14 @@ const patienceMs = { starting: 120_000, ready: 10_000, stopping: 10_000 }
 /** A share in a live server: one that runs, else one that is started. */
 async function acquire(site: Site): Promise<Lease> {
   let patience = { key: '', since: 0 }
-  for (;;) {
+  for (let failures = 0; ; ) {
     const running = findPostmaster(site.dataDirectory)
     if (running === null) {
-      await startServer(site)
+      await startServer(site).catch(async error => {
+        failures += 1
+        if (failures === 4) throw error
+        await sleep(failures * 100)
+      })
       continue
     }
     const lease = running.state === 'ready' ? await openLease(running, site.password) : null

@@ -1,4 +1,6 @@
 // One server, many processes: it is shared, taken over, started again, and stopped by the last.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { ask, makeDirectory, serverOf, start, startProcess } from '../helpers/embedded.ts'
@@ -26,6 +28,7 @@ t.test("a terminal's Ctrl-C ends the process, not the server before it", async t
   await interrupted.ended
   await sleep(200)
   t.ok(serverOf(directory))
+  t.notMatch(readFileSync(join(directory, 'server.log'), 'utf8'), /shutdown request/)
 })
 
 t.test('processes that start at once share one server, and the last one out stops it', async t => {
