@@ -3,7 +3,7 @@
 # rights, from the files that git knows and .dockerignore lets through. Then it tries what came out.
 #
 #   deploy/prove-dockerfile.sh                          the steps, and what needs no database
-#   DATABASE_URL=postgres://… deploy/prove-dockerfile.sh   starts the service as well
+#   DATABASE_URL=postgres://… deploy/prove-dockerfile.sh   starts the service as well, on an empty database
 #
 # Node 24 or newer and npm must be in the PATH. The network is used for npm ci.
 set -euo pipefail
@@ -30,7 +30,8 @@ for name in NODE_EXTRA_CA_CERTS HTTP_PROXY HTTPS_PROXY NO_PROXY; do
   if [ -n "${!name:-}" ]; then base+=("$name=${!name}"); fi
 done
 variables=()
-as_user() { (cd "$1" && shift && exec env -i "${base[@]}" "${variables[@]}" "${plain[@]}" "$@"); }
+exec_as_user() { cd "$1" && shift && exec env -i "${base[@]}" "${variables[@]}" "${plain[@]}" "$@"; }
+as_user() { (exec_as_user "$@"); }
 own() { if [ "$(id -u)" = 0 ]; then chown -R 65534:65534 "$@"; fi; }
 
 say 'the build context: what git knows, through .dockerignore'
@@ -121,7 +122,8 @@ variables+=("PORT=$port")
 to_words() { node -e 'process.stdout.write(JSON.parse(process.argv[1]).join("\0"))' "$1"; }
 mapfile -d '' -t start < <(to_words "$command")
 mapfile -d '' -t check < <(to_words "$health")
-as_user "$directory" "${start[@]}" >"$work/service.log" 2>&1 &
+# Not as_user, whose shell would stand between: signals must reach the service itself.
+exec_as_user "$directory" "${start[@]}" >"$work/service.log" 2>&1 &
 service=$!
 for _ in $(seq 100); do
   if as_user "$directory" "${check[@]}"; then healthy=yes && break; fi
@@ -134,6 +136,8 @@ echo 'healthy'
 
 say 'stopping'
 kill -TERM "$service"
-wait "$service" || { cat "$work/service.log"; fail "the service ended with code $?"; }
+code=0
+wait "$service" || code=$?
 service=
+[ "$code" = 0 ] || { cat "$work/service.log"; fail "the service ended with code $code"; }
 say 'done'
