@@ -55,7 +55,7 @@ function handOver(
   reply.hijack()
   pinHost(request.raw, oidc.issuer)
   Object.assign(request.raw, { id: request.id })
-  inUnit(createUnit(), () => oidc.current().callback(request.raw, raw))
+  inUnit(createUnit(oidc.ctx.now()), () => oidc.current().callback(request.raw, raw))
   return reply
 }
 
@@ -133,7 +133,11 @@ async function answerFault(oidc: Oidc, ctx: KoaContextWithOIDC, error: unknown):
 }
 
 /** A document of the library's, as it would send it to anyone. */
-export async function readDocument(provider: Provider, issuer: URL, path: string): Promise<Buffer> {
+export async function readDocument(
+  provider: Provider,
+  { ctx, issuer }: Pick<Oidc, 'ctx' | 'issuer'>,
+  path: string
+): Promise<Buffer> {
   const request = new IncomingMessage(new Socket())
   request.method = 'GET'
   request.url = path
@@ -145,7 +149,7 @@ export async function readDocument(provider: Provider, issuer: URL, path: string
       else reject(new Error(`${path} answered ${response.statusCode}`))
       return response
     }) as typeof response.end
-    inUnit(createUnit(), () => provider.callback()(request, response))
+    inUnit(createUnit(ctx.now()), () => provider.callback()(request, response))
   })
 }
 

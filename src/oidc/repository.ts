@@ -165,8 +165,9 @@ export const upsertArtifact = (row: TokenRow & { userCodeHash: Buffer | null }):
     account_id = excluded.account_id, session_uid = excluded.session_uid, expires_at = excluded.expires_at where oidc_artifacts.consumed_at is null`
 })
 
-export const consumeArtifact = (model: string, idHash: Buffer, at: Date): Write => ({
-  text: bind => `update oidc_artifacts set consumed_at = ${bind(at)}
+/** Takes a code once. The moment is read when the write is sent: who came before it took part in a race, who comes later is late. */
+export const consumeArtifact = (model: string, idHash: Buffer, now: () => Date): Write => ({
+  text: bind => `update oidc_artifacts set consumed_at = ${bind(now())}
     where id_hash = ${bind(idHash)} and model = ${bind(model)} and consumed_at is null`
 })
 

@@ -65,7 +65,7 @@ export async function readInteraction(
   uid: string,
   { request, response }: { request: IncomingMessage; response: ServerResponse }
 ): Promise<Interaction | null> {
-  const unit = createUnit()
+  const unit = createUnit(oidc.ctx.now())
   const { provider, registry } = oidc.current()
   pinHost(request, oidc.issuer)
   const protocol = await inUnit(unit, () => provider.interactionDetails(request, response)).catch(error => {
