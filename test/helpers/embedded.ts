@@ -66,8 +66,9 @@ export async function startProcess(
   as: { uid?: number; gid?: number; detached?: boolean } = {}
 ): Promise<Helper> {
   const program = join(import.meta.dirname, 'embedded-process.ts')
-  const env = { PATH: process.env.PATH }
-  const child = spawn(process.execPath, [program, directory, mode], { ...as, env, cwd: '/' })
+  // `env -i`: the test runner puts itself into the environment of every child, and would write files as its user.
+  const command = ['-i', `PATH=${process.env.PATH}`, process.execPath, program, directory, mode]
+  const child = spawn('env', command, { ...as, cwd: '/' })
   t.teardown(() => child.kill('SIGKILL'))
   let said = ''
   child.stderr.on('data', data => {

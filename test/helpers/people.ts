@@ -29,7 +29,7 @@ export async function listConfirmations(ctx: TestContext): Promise<Confirmation[
     mail.kind === 'confirm_address'
       ? [
           {
-            token: mail.data.link.split('/').at(-1) ?? '',
+            token: new URL(mail.data.link).pathname.split('/').at(-1) ?? '',
             code: mail.data.code,
             to: mail.to,
             name: mail.data.name
