@@ -85,10 +85,11 @@ export async function readInteraction(
     uid,
     client: describeClient(client, String(protocol.params.redirect_uri)),
     redirectUri: String(protocol.params.redirect_uri),
+    // Whoever signs up here at another's address must not be shown how its owner wrote it.
     likelyEmail:
-      protocol.session?.accountId === undefined
-        ? String(protocol.params.login_hint ?? '')
-        : (row.account?.email ?? ''),
+      row.account !== null && row.account.id === protocol.session?.accountId
+        ? row.account.email
+        : String(protocol.params.login_hint ?? ''),
     account: row.account,
     authenticated,
     authenticatedAt: row.authenticationValid ? row.authenticatedAt : null,
