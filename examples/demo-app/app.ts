@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { problemPage, signedInPage, startPage } from './pages.ts'
 import { describeProblem } from './problems.ts'
-import { createRelyingParty, type DemoClient, type RelyingParty } from './relying-party.ts'
+import { createRelyingParty, type DemoClient, type RelyingParty, signedOutState } from './relying-party.ts'
 import {
   addPending,
   createSessions,
@@ -32,7 +32,13 @@ type Answer = {
   body?: string
 }
 
-const stylesheet = readFileSync(join(import.meta.dirname, 'demo.css'), 'utf8')
+const file = (name: string, contentType: string): Answer => ({
+  status: 200,
+  headers: { 'content-type': contentType, 'cache-control': 'max-age=60' },
+  body: readFileSync(join(import.meta.dirname, name), 'utf8')
+})
+const stylesheet = file('demo.css', 'text/css; charset=utf-8')
+const icon = file('icon.svg', 'image/svg+xml')
 
 /**
  * Starts the application on http://localhost:`port` (0: any free one). The provider need not be up yet: it is asked for
@@ -99,14 +105,11 @@ const routes: Record<string, (visit: Visit) => Promise<Answer> | Answer> = {
     status: 200,
     body:
       session?.signedIn === null || session === null
-        ? startPage({ issuer, signedOut: url.searchParams.has('signed-out') })
+        ? startPage({ issuer, signedOut: url.searchParams.get('state') === signedOutState })
         : signedInPage(session.signedIn)
   }),
-  'GET /demo.css': () => ({
-    status: 200,
-    headers: { 'content-type': 'text/css; charset=utf-8', 'cache-control': 'max-age=60' },
-    body: stylesheet
-  }),
+  'GET /demo.css': () => stylesheet,
+  'GET /icon.svg': () => icon,
   'GET /sign-in': async ({ session, sessions, provider }) => {
     const { url, pending } = await provider.beginSignIn()
     const own = session ?? sessions.create()
@@ -116,7 +119,7 @@ const routes: Record<string, (visit: Visit) => Promise<Answer> | Answer> = {
   'GET /callback': finishSignIn,
   'POST /refresh': refresh,
   'POST /sign-out': async ({ session, sessions, provider }) => {
-    if (session === null || session.signedIn === null) return redirect('/?signed-out')
+    if (session === null || session.signedIn === null) return redirect(`/?state=${signedOutState}`)
     const url = await provider.signOutUrl(session.signedIn)
     sessions.remove(session)
     return redirect(url, { 'set-cookie': expiredCookie })
@@ -157,8 +160,9 @@ function send(response: ServerResponse, { status, headers = {}, body = '' }: Ans
     'content-type': 'text/html; charset=utf-8',
     'cache-control': 'no-store',
     // form-action also covers where a form is redirected to: signing out goes on at the provider.
-    'content-security-policy': `default-src 'none'; style-src 'self'; form-action 'self' ${new URL(issuer).origin}; base-uri 'none'; frame-ancestors 'none'`,
-    'referrer-policy': 'no-referrer',
+    'content-security-policy': `default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self' ${new URL(issuer).origin}; base-uri 'none'; frame-ancestors 'none'`,
+    // With no-referrer a browser would write `Origin: null` on our own forms.
+    'referrer-policy': 'same-origin',
     'x-content-type-options': 'nosniff',
     ...headers
   })

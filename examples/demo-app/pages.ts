@@ -37,11 +37,12 @@ function layout(title: string, content: Html): string {
 <meta name="color-scheme" content="light dark">
 <title>${title}</title>
 <link rel="stylesheet" href="/demo.css">
+<link rel="icon" type="image/svg+xml" href="/icon.svg">
 </head>
 <body>
-<header class="bar"><a href="/" class="brand">Demo application</a></header>
+<header class="bar"><a href="/" class="brand"><img src="/icon.svg" alt="" width="28" height="28">Demo application</a></header>
 <main>${content}</main>
-<footer>An example of an application that signs its users in with OpenID Connect.</footer>
+<footer>An example of an application that signs people in with OpenID Connect.</footer>
 </body>
 </html>
 `.html
@@ -50,23 +51,36 @@ function layout(title: string, content: Html): string {
 export function startPage({ issuer, signedOut }: { issuer: string; signedOut: boolean }): string {
   return layout(
     'Demo application',
-    html`<section class="hero">
-${signedOut ? html`<p class="notice" role="status">You are signed out of this application.</p>` : nothing}
-<h1>Who are you?</h1>
-<p>This application keeps no passwords. It sends you to <strong>${issuer}</strong> and learns there who you are.</p>
+    html`${signedOut ? html`<p class="notice" role="status">You are signed out of this application.</p>` : nothing}
+<section class="hero">
+<h1>Welcome</h1>
+<p class="lead">This application keeps no passwords. Whoever uses it signs in at Gatehouse, with one account for many applications.</p>
 <p><a class="button" id="sign-in" href="/sign-in">Sign in</a></p>
+</section>
+<section class="card">
+<h2>What happens then</h2>
+<ol class="steps">
+<li><strong>You go to Gatehouse</strong><span>at ${issuer}, and sign in there or create an account.</span></li>
+<li><strong>It asks for your consent</strong><span>and names everything that this application would learn.</span></li>
+<li><strong>You come back here</strong><span>and see what the application has got: claims, userinfo and tokens.</span></li>
+</ol>
 </section>`
   )
 }
 
 export function signedInPage(signedIn: SignedIn): string {
   const { claims, userinfo, tokens } = signedIn
-  const name = [userinfo.name, userinfo.email, claims.sub].find(value => typeof value === 'string')
+  const name = String([userinfo.name, userinfo.email, claims.sub].find(value => typeof value === 'string'))
   return layout(
     'Signed in – Demo application',
     html`<section class="hero">
-<h1>Hello, ${String(name)}</h1>
+<div class="person">
+<span class="initial" aria-hidden="true">${[...name][0]?.toUpperCase() ?? '?'}</span>
+<div>
+<h1>Hello, ${name}</h1>
 <p>You are signed in${typeof userinfo.email === 'string' ? html` as <strong id="email">${userinfo.email}</strong>` : nothing}.</p>
+</div>
+</div>
 <div class="actions">
 ${
   tokens.refreshToken === null
@@ -78,11 +92,11 @@ ${
 ${
   signedIn.refreshedAt === null
     ? nothing
-    : html`<p class="notice" role="status" id="refreshed">Refreshed at ${moment(signedIn.refreshedAt)}.</p>`
+    : html`<p class="notice" role="status" id="refreshed">New tokens came at ${moment(signedIn.refreshedAt)}.</p>`
 }
 </section>
-${card('id-token-claims', 'ID token', 'Signed by the provider, checked here.', claims)}
-${card('userinfo', 'Userinfo', 'Asked for with the access token.', userinfo)}
+${card('id-token-claims', 'ID token', 'Who signed in, signed by Gatehouse and checked here.', claims)}
+${card('userinfo', 'Userinfo', 'What Gatehouse tells whoever brings the access token.', userinfo)}
 ${card('tokens', 'Tokens', 'Shortened: whoever holds one can use it.', {
   'Access token': shorten(tokens.accessToken),
   'Its kind': tokens.accessToken.split('.').length === 3 ? 'JWT' : 'opaque',
@@ -94,13 +108,19 @@ ${card('tokens', 'Tokens', 'Shortened: whoever holds one can use it.', {
   )
 }
 
-export function problemPage({ title, explanation }: Problem): string {
+export function problemPage({ title, explanation, detail, status }: Problem): string {
+  // What the provider or the way to it did may be gone the next time; a wrong address or a strange form stays wrong.
+  const again = status !== 404 && status !== 403
   return layout(
     `${title} – Demo application`,
     html`<section class="hero">
 <h1>${title}</h1>
-<p role="alert" id="problem">${explanation}</p>
-<p><a class="button" id="start" href="/">To the start page</a></p>
+<p class="lead" role="alert" id="problem">${explanation}</p>
+<div class="actions">
+${again ? html`<a class="button" id="try-again" href="/sign-in">Try again</a>` : nothing}
+<a class="button quiet" id="start" href="/">To the start page</a>
+</div>
+${detail === undefined ? nothing : html`<p class="faint">Told by Gatehouse: <code>${detail}</code></p>`}
 </section>`
   )
 }

@@ -6,12 +6,18 @@ import {
   WWWAuthenticateChallengeError
 } from 'openid-client'
 
-export type Problem = { title: string; explanation: string; status: number }
+export type Problem = {
+  title: string
+  explanation: string
+  status: number
+  /** The protocol's own words, for whoever develops the application. */
+  detail?: string
+}
 
 const answers: Record<string, [title: string, explanation: string]> = {
   access_denied: [
-    'You did not allow it',
-    'Nothing was shared with this application. You can try again at any time.'
+    'You are not signed in',
+    'You chose not to go on, so nothing was shared with this application. You can try again at any time.'
   ],
   login_required: ['You are not signed in', 'The provider was asked not to show a page, and needs to.'],
   consent_required: ['Your consent is needed', 'The provider was asked not to show a page, and needs to.'],
@@ -60,7 +66,7 @@ export function describeProblem(error: unknown, issuer: string): Problem {
 function fromCode(code: string, description: string | undefined): Problem {
   const [title, explanation] = answers[code] ?? ['The provider refused', 'It answered with an error.']
   const detail = description === undefined ? code : `${code}: ${description}`
-  return { title, explanation: `${explanation} (${detail})`, status: 400 }
+  return { title, explanation, detail, status: 400 }
 }
 
 function isUnreachable(error: unknown): boolean {

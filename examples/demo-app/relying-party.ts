@@ -29,6 +29,9 @@ export type RelyingParty = {
   signOutUrl: (signedIn: SignedIn) => Promise<URL>
 }
 
+/** Comes back from the provider after signing out, and tells the start page to say so. */
+export const signedOutState = 'signed-out'
+
 const scope = 'openid profile email address phone offline_access'
 
 /** `baseUrl` is the application's own address; its callback and its start page must be registered with the provider. */
@@ -73,7 +76,8 @@ export function createRelyingParty(issuer: string, client: DemoClient, baseUrl: 
     signOutUrl: async ({ tokens }) =>
       oidc.buildEndSessionUrl(await configuration(), {
         id_token_hint: tokens.idToken,
-        post_logout_redirect_uri: `${baseUrl}/`
+        post_logout_redirect_uri: `${baseUrl}/`,
+        state: signedOutState
       })
   }
 }

@@ -46,9 +46,22 @@ export const mailboxPage = definePage<{ messages: MailboxMessage[] }>(
   ({ messages }) => ({
     messages: messages.map(({ links, sentAt, ...rest }) => ({
       ...rest,
-      links: links.filter(link => webUrl(link) !== null),
+      parts: splitAtLinks(rest.text, links),
       sentAt: sentAt.toISOString(),
       sentAtText: `${sentAt.toISOString().slice(0, 19).replace('T', ' ')} UTC`
     }))
   })
 )
+
+/** The text with its links where they stand in it. */
+function splitAtLinks(text: string, links: string[]): { text: string; link: boolean }[] {
+  const parts: { text: string; link: boolean }[] = []
+  let rest = text
+  for (const link of links) {
+    const at = rest.indexOf(link)
+    if (at === -1 || webUrl(link) === null) continue
+    parts.push({ text: rest.slice(0, at), link: false }, { text: link, link: true })
+    rest = rest.slice(at + link.length)
+  }
+  return [...parts, { text: rest, link: false }]
+}

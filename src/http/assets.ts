@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { extname, join, resolve } from 'node:path'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config/schema.ts'
-import { brandStylesheet } from './brand-stylesheet.ts'
+import { brandIcon, brandStylesheet } from './brand-stylesheet.ts'
 import { PageNotFound } from './errors.ts'
 
 const directory = resolve(import.meta.dirname, '../../views/assets')
@@ -34,6 +34,7 @@ export function loadAssets(config: Config): Assets {
     assets.set(name, { path, contentType, body })
   }
   for (const name of readdirSync(directory)) add(name, readFileSync(join(directory, name)))
+  add('favicon.svg', Buffer.from(brandIcon(config.brand.accentColor)))
   add('brand.css', Buffer.from(brandStylesheet(config.brand.accentColor)))
   const { logoPath } = config.brand
   if (logoPath !== null) add(`brand-logo${extname(logoPath)}`, readFileSync(logoPath))

@@ -1,7 +1,11 @@
 // The colours of every page as CSS custom properties, derived from the operator's accent colour. They are computed
 // here, not in CSS, so that text stays readable whatever the colour is, and served as a file, since the content
 // security policy forbids inline styles.
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { mix, readableOn, shadeFor } from '../lib/colors.ts'
+
+const iconPath = resolve(import.meta.dirname, '../../views/assets/favicon.svg')
 
 type Theme = Record<string, string>
 
@@ -57,6 +61,13 @@ function withAccent(theme: Theme, accentColor: string, towards: string): Theme {
     'accent-text': shadeFor(accentColor, { backgrounds: [page, surface, tint], towards, ratio: 4.5 }),
     'accent-tint': tint
   }
+}
+
+/** The icon of the browser's tab: the castle on the accent colour. */
+export function brandIcon(accentColor: string): string {
+  return readFileSync(iconPath, 'utf8')
+    .replace('#1f5fd6', accentColor)
+    .replaceAll('#fff"', `${readableOn(accentColor)}"`)
 }
 
 /** The stylesheet that goes before gatehouse.css. */

@@ -53,9 +53,13 @@ export async function registerViews(app: FastifyInstance, config: Config): Promi
 function pageLocals(config: Config, assets: Assets) {
   const logo =
     config.brand.logoPath === null ? null : [...assets.keys()].find(name => /^brand-logo\./.test(name))
+  // Beside the operator's own logo, our castle in the browser's tab would be another brand's.
+  const icon = assets.get(logo ?? 'favicon.svg')
   return {
     locale: 'en',
     brand: { name: config.brand.name, logoUrl: logo ? assets.get(logo)?.path : null },
+    icon: { href: icon?.path, type: icon?.contentType },
+    mailboxUrl: config.developmentMailbox ? '/dev/mailbox' : null,
     assets: Object.fromEntries([...assets].map(([name, { path }]) => [name, path]))
   }
 }

@@ -9,7 +9,7 @@ import { requestContext } from '../http/request-context.ts'
 import { sourceOf } from '../http/security-headers.ts'
 import { type Page, sendPage } from '../http/view.ts'
 import type { Oidc } from '../oidc/oidc.ts'
-import { findApplicationHome, type Interaction, readInteraction } from '../oidc/service.ts'
+import { applicationCookie, findApplicationHome, type Interaction, readInteraction } from '../oidc/service.ts'
 import { mayShow, type Step } from './model.ts'
 import {
   allow,
@@ -28,9 +28,6 @@ type Params = { uid: string }
 type Body = Record<string, unknown>
 type Visit = { request: FastifyRequest; reply: FastifyReply; ctx: Context; interaction: Interaction }
 
-/** Which application the person came from, to lead them back when a sign-in is over. */
-const applicationCookie = 'application'
-
 export function mountInteractions(app: FastifyInstance, service: Context, oidc: Oidc): void {
   const get = (path: string, page: Step | 'sign-up' | null, show: (visit: Visit) => Promise<FastifyReply>) =>
     app.get<{ Params: Params }>(`/interaction/:uid${path}`, async (request, reply) => {
@@ -42,7 +39,7 @@ export function mountInteractions(app: FastifyInstance, service: Context, oidc: 
   const post = (path: string, act: (visit: Visit, body: Body) => Promise<FastifyReply>) =>
     app.post<{ Params: Params; Body: Body | null }>(
       `/interaction/:uid${path}`,
-      { preHandler: requireCsrf, config: { rateLimit: {} } },
+      { preHandler: requireOwnForm, config: { rateLimit: {} } },
       async (request, reply) => await act(await visitOf(request, reply), request.body ?? {})
     )
 
@@ -119,7 +116,11 @@ export function mountInteractions(app: FastifyInstance, service: Context, oidc: 
     return await show(visit, signUpPage, signUpData(visit, { ...again, faults: outcome.faults }), 422)
   })
 
-  get('/verify-email', 'verify-email', visit => show(visit, verifyEmailPage, verifyData(visit, {})))
+  get('/verify-email', 'verify-email', visit => {
+    const { notice } = visit.request.query as { notice?: unknown }
+    const known = (['sent', 'capped', 'waiting'] as const).find(one => one === notice)
+    return show(visit, verifyEmailPage, verifyData(visit, { notice: known ?? null }))
+  })
   post('/verify-email', async (visit, { code }) => {
     if (!mayShow('verify-email', progressOf(visit.interaction)))
       return redirect(visit.reply, await goOn(visit.ctx, oidc, visit.interaction))
@@ -132,11 +133,9 @@ export function mountInteractions(app: FastifyInstance, service: Context, oidc: 
   post('/verify-email/resend', async visit => {
     if (!mayShow('verify-email', progressOf(visit.interaction)))
       return redirect(visit.reply, await goOn(visit.ctx, oidc, visit.interaction))
-    return await show(
-      visit,
-      verifyEmailPage,
-      verifyData(visit, { notice: await resend(visit.ctx, visit.interaction) })
-    )
+    const outcome = await resend(visit.ctx, visit.interaction)
+    const { uid } = visit.interaction
+    return redirect(visit.reply, { url: `/interaction/${uid}/verify-email?notice=${outcome}` })
   })
 
   get('/consent', 'consent', async visit => await showConsent(visit, oidc))
@@ -146,6 +145,14 @@ export function mountInteractions(app: FastifyInstance, service: Context, oidc: 
   post('/cancel', async ({ reply, ctx, interaction }) =>
     redirect(reply, await cancel(ctx, oidc, interaction))
   )
+}
+
+/** A form that is out of date is not the end: the sign-in has it anew. */
+async function requireOwnForm(request: FastifyRequest): Promise<void> {
+  const href = `/interaction/${encodeURIComponent((request.params as Params).uid)}`
+  await requireCsrf(request).catch(error => {
+    throw withFacts(error, { link: { href, label: 'Go on with the sign-in' } })
+  })
 }
 
 const asText = (value: unknown): string => (typeof value === 'string' ? value.slice(0, 1000) : '')
@@ -220,6 +227,7 @@ const verifyData = (
   action: `/interaction/${uid}/verify-email`,
   resendAction: `/interaction/${uid}/verify-email/resend`,
   startOverUrl: `/interaction/${uid}/sign-up`,
+  goOnUrl: `/interaction/${uid}/verify-email?notice=waiting`,
   clientName: client.name,
   // The account may be somebody else's while nobody is proven: only what was typed here is shown.
   email: progress.pendingEmail ?? (authenticated ? (account?.email ?? '') : ''),

@@ -101,7 +101,7 @@ export const signUpPage = definePage<SignUpData>(
   },
   ({ problem, faults, passwordMinLength }) => ({
     problemText: problem && busy,
-    passwordHint: `At least ${passwordMinLength} characters. A few words that only you would put together are easy to remember.`,
+    passwordHint: `At least ${passwordMinLength} characters. A few words that only you would put together do well.`,
     faultTexts: {
       email: faults.email && emailFaults[faults.email],
       name:
@@ -126,16 +126,19 @@ export type VerifyEmailData = {
   action: string
   resendAction: string
   startOverUrl: string
+  /** The page once more: it goes on by itself when the link was opened elsewhere. */
+  goOnUrl: string
   clientName: string
   email: string
   problem: null | 'invalid' | 'expired' | 'no_attempts_left' | 'missing'
-  notice: null | 'sent' | 'capped'
+  notice: null | 'sent' | 'capped' | 'waiting'
 }
 
 const verifyEmail: VerifyEmailData = {
   action: '/interaction/Ab3/verify-email',
   resendAction: '/interaction/Ab3/verify-email/resend',
   startOverUrl: '/interaction/Ab3/sign-up',
+  goOnUrl: '/interaction/Ab3/verify-email?notice=waiting',
   clientName: 'Tidewater Photos',
   email: 'ines.moreau@example.org',
   problem: null,
@@ -151,7 +154,8 @@ export const verifyEmailPage = definePage<VerifyEmailData>(
     expired: { ...verifyEmail, problem: 'expired' },
     'no-attempts-left': { ...verifyEmail, problem: 'no_attempts_left' },
     sent: { ...verifyEmail, notice: 'sent' },
-    capped: { ...verifyEmail, notice: 'capped' }
+    capped: { ...verifyEmail, notice: 'capped' },
+    waiting: { ...verifyEmail, notice: 'waiting' }
   },
   ({ problem, notice }) => ({
     faultText:
@@ -167,7 +171,8 @@ export const verifyEmailPage = definePage<VerifyEmailData>(
       {
         sent: 'A new mail is on its way. Only the code in the newest mail counts.',
         capped:
-          'Several mails have been sent already. Look for them, also in the spam folder, or try again in an hour.'
+          'Several mails have been sent already. Look for them, also in the spam folder, or try again in an hour.',
+        waiting: 'Your address is not confirmed yet. Open the link in the newest mail, or type its code here.'
       }[notice]
   })
 )

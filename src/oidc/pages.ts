@@ -4,6 +4,7 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import { type ErrorPageData, errorPage } from '../http/error-page.ts'
 import { pageContentSecurityPolicy, sourceOf } from '../http/security-headers.ts'
 import { type Page, renderPage } from '../http/view.ts'
+import { applicationCookie, applicationHome } from './application-home.ts'
 import type { ProtocolPages } from './provider.ts'
 import { currentUnit } from './unit-of-work.ts'
 import { signedOutPage, signOutPage } from './views.ts'
@@ -22,8 +23,9 @@ export function createProtocolPages(app: FastifyInstance): ProtocolPages {
   return {
     renderError: async (ctx, out, error) => {
       const { id: requestId = '' } = ctx.req as { id?: string }
+      const link = await wayBack(ctx, error)
       await answer(ctx, errorPage, {
-        data: { status: ctx.status, ...words(out, error), link: null, requestId }
+        data: { status: ctx.status, ...words(out, error), link, requestId }
       })
     },
     renderSignOut: async ctx => {
@@ -51,6 +53,18 @@ export function createProtocolPages(app: FastifyInstance): ProtocolPages {
       })
     }
   }
+}
+
+/**
+ * A link to the application that sent the person here; when a sign-in is over, to the one they came from last. None
+ * where the request named no application that is known: another one's would mislead.
+ */
+async function wayBack({ oidc, cookies }: KoaContextWithOIDC, error: Error): Promise<ErrorPageData['link']> {
+  const remembered =
+    error.name === 'SessionNotFound' ? cookies.get(applicationCookie, { signed: false }) : undefined
+  const client = oidc?.client ?? (await oidc?.provider.Client.find(remembered ?? ''))
+  const home = client === undefined ? null : applicationHome(client, oidc.provider.issuer)
+  return home === null ? null : { href: home.url, label: `Go to ${home.name}` }
 }
 
 type Words = Pick<ErrorPageData, 'title' | 'explanation' | 'nextStep'>

@@ -6,6 +6,7 @@ import type { Context } from '../context.ts'
 import type { Write } from '../db/batch.ts'
 import { hashToken } from '../lib/tokens.ts'
 import { toSeconds } from '../sessions/model.ts'
+import { applicationHome } from './application-home.ts'
 import { type Consent, mergeConsent, missingConsent, type Progress } from './model.ts'
 import { pinHost } from './mount.ts'
 import type { Oidc } from './oidc.ts'
@@ -15,6 +16,7 @@ import type { RegisteredClient } from './registry.ts'
 import { updateInteractionAuthenticated, updateInteractionProgress, upsertConsent } from './repository.ts'
 import { createUnit, flushUnit, inUnit, type UnitOfWork } from './unit-of-work.ts'
 
+export { applicationCookie } from './application-home.ts'
 export type { Progress } from './model.ts'
 
 /** The application that a person is signing in to. */
@@ -221,11 +223,7 @@ export async function findApplicationHome(
   clientId: string
 ): Promise<{ name: string; url: string } | null> {
   const client = await oidc.current().registry.clients.find(clientId)
-  if (client === undefined) return null
-  const { initiateLoginUri, clientUri, redirectUris, applicationType } = client
-  const origin = applicationType === 'web' ? URL.parse(redirectUris?.[0] ?? '')?.origin : undefined
-  const url = initiateLoginUri ?? clientUri ?? origin
-  return url === undefined ? null : { name: client.clientName ?? clientId, url }
+  return client === undefined ? null : applicationHome(client, oidc.ctx.config.issuer)
 }
 
 const loginResult = (accountId: string, { at, amr }: { at: Date; amr: string[] }) => ({

@@ -147,8 +147,9 @@ t.test('what the provider refuses is said in words, with a way on', async t => {
   provider.behaviour.refuse = true
   const { status, text } = await browser.visit(`${app.url}/sign-in`)
   t.equal(status, 400)
-  t.match(text, 'You did not allow it')
+  t.match(text, 'You are not signed in')
   t.match(text, 'End-User said no')
+  t.match(text, /id="try-again" href="\/sign-in"/)
   t.match(text, /id="start" href="\/"/)
 })
 

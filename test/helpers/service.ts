@@ -2,9 +2,10 @@
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, request as httpRequest } from 'node:http'
-import { createServer as createTcpServer } from 'node:net'
+import { createServer as createTcpServer, type Server as TcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { startDemoApp } from '../../examples/demo-app/app.ts'
 import { type App, startApp } from '../../src/app.ts'
 import { registerClient } from '../../src/clients/service.ts'
 import { type Environment, loadConfig } from '../../src/config/load.ts'
@@ -23,6 +24,8 @@ export type ServiceOptions = {
   environment?: Environment
   /** Two: behind a round-robin that sends each request to the other node than the one before. */
   nodes?: 1 | 2
+  /** Runs the demo application too, at the address that demo-web is registered with. */
+  demo?: boolean
 }
 
 export type Service = {
@@ -31,6 +34,8 @@ export type Service = {
   apps: App[]
   pool: Pool
   dataDir: string
+  /** Where the demo application is, with the option `demo`. */
+  demoUrl: string
   /** The demo clients, by id. */
   clients: Record<string, DemoClient>
   /** Every statement that the service's pools send, but for BEGIN and COMMIT. Cut with `length = 0`. */
@@ -44,7 +49,7 @@ export type Service = {
 
 export async function startService(
   t: Test,
-  { environment = {}, nodes = 1 }: ServiceOptions = {}
+  { environment = {}, nodes = 1, demo = false }: ServiceOptions = {}
 ): Promise<Service> {
   const { url, sql } = await createDatabase(t)
   const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-test-'))
@@ -97,6 +102,11 @@ export async function startService(
       port,
       await Promise.all(apps.map(({ http }) => http.listen({ host: '127.0.0.1', port: 0 })))
     )
+  const [demoClient] = demoClients
+  if (demo && demoClient !== undefined) {
+    const { close } = await startDemoApp({ issuer: config.issuer, client: demoClient, port: port + 1 })
+    t.teardown(close)
+  }
   t.teardown(() => {
     shift.reset()
     rmSync(dataDir, { recursive: true, force: true })
@@ -107,6 +117,7 @@ export async function startService(
     apps,
     pool: sql,
     dataDir,
+    demoUrl: `http://localhost:${port + 1}`,
     clients: Object.fromEntries(demoClients.map(client => [client.client_id, client])),
     statements,
     advance: seconds => shift.advance(seconds * 1000),
@@ -133,11 +144,23 @@ async function waitForMail(app: App, address: string, count: number): Promise<Ma
   }
 }
 
+/** A free port whose neighbour is free too: the demo application goes there. */
 async function freePort(): Promise<number> {
-  const server = createTcpServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise(resolve => server.close(resolve))
+  const [first, second] = [createTcpServer(), createTcpServer()]
+  const open = (server: TcpServer, port: number) =>
+    new Promise<boolean>(resolve =>
+      server
+        .once('error', () => resolve(false))
+        .once('listening', () => resolve(true))
+        .listen(port, 'localhost')
+    )
+  const close = (server: TcpServer) => new Promise(resolve => server.close(resolve))
+  await open(first, 0)
+  const { port } = first.address() as { port: number }
+  const both = await open(second, port + 1)
+  await close(first)
+  if (!both) return await freePort()
+  await close(second)
   return port
 }
 
