@@ -4,6 +4,7 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
+import { PostgresError } from '../db/connect.ts'
 import { sourceOf } from '../http/security-headers.ts'
 import { settleSession } from './adapter.ts'
 import type { Oidc } from './oidc.ts'
@@ -114,8 +115,9 @@ function allowFormTarget(ctx: KoaContextWithOIDC): void {
 }
 
 /** The answer was made, but its writes failed: nothing of it may leave. */
-async function answerFault(oidc: Oidc, ctx: KoaContextWithOIDC, error: unknown): Promise<void> {
+async function answerFault(oidc: Oidc, ctx: KoaContextWithOIDC, fault: unknown): Promise<void> {
   for (const name of ['location', 'set-cookie']) ctx.remove(name)
+  const error = isUnstorable(fault) ? new errors.InvalidRequest('a parameter holds a NUL character') : fault
   if (error instanceof errors.OIDCProviderError) {
     ctx.status = error.status
     ctx.body = { error: error.error, error_description: error.error_description }
@@ -131,6 +133,10 @@ async function answerFault(oidc: Oidc, ctx: KoaContextWithOIDC, error: unknown):
   if (ctx.accepts('json', 'html') === 'html')
     await oidc.renderError(ctx, ctx.body as errors.OIDCProviderError, error as Error)
 }
+
+/** PostgreSQL stores any text but NUL: 22P05 in jsonb, 22021 elsewhere. What sent it is at fault, not we. */
+const isUnstorable = (error: unknown): boolean =>
+  error instanceof PostgresError && (error.code === '22P05' || error.code === '22021')
 
 /** A document of the library's, as it would send it to anyone. */
 export async function readDocument(

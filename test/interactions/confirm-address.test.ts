@@ -122,7 +122,7 @@ t.test(
     const right = await visitor.post(page, 'verify-form', { code })
     t.equal(right.status, 422)
     t.match(faultOf(right, 'code'), /too often/)
-    const resent = await visitor.post(right, 'resend-form')
+    const resent = await visitor.submit(right, 'resend-form')
     t.equal(resent.status, 200)
     const fresh = await lastConfirmation(service, 'guessed@example.org', 2)
     t.match((await visitor.submit(resent, 'verify-form', { code: fresh.code })).text, 'consent-form')

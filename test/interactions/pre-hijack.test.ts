@@ -106,7 +106,7 @@ for (const [how, confirm] of Object.entries(confirmations)) {
     const ada = await adaSignsUp(email)
     await eve.visitor.post(eve.page, 'resend-form')
     await isAdas(t, await confirm(ada), ada, email)
-    const told = await eve.visitor.post(eve.page, 'resend-form')
+    const told = await eve.visitor.submit(eve.page, 'resend-form')
     t.match(told.text, /A new mail is on its way/, 'and is not told that it is over')
     const [mail] = await service.mailTo(email, 4)
     t.match(mail?.subject, /already have/, 'Ada is')

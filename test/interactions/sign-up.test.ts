@@ -56,7 +56,7 @@ t.test(
     await newcomer(service, application, { email: 'Owner@example.org' })
     await signUpAndWait(service, { email: 'oWNER@example.org', name: 'Eve' })
     const mails = await service.mailTo('Owner@example.org', 2)
-    t.match(mails[0], { subject: 'You already have a Gatehouse account' })
+    t.match(mails[0], { subject: 'You already have an account at Gatehouse' })
     t.notMatch(mails[0]?.text, /Eve|verify-email|\b\d{6}\b/)
   }
 )
@@ -202,7 +202,7 @@ t.test('REG-8: a hundred resends write three mails, and every page after says wh
   const { visitor, page } = await signUpAndWait(service, { email: 'bombed@example.org' }, { application })
   const notices = new Set<string>()
   for (let i = 0; i < 100; i++) {
-    const answer = await visitor.post(page, 'resend-form')
+    const answer = await visitor.submit(page, 'resend-form')
     t.equal(answer.status, 200)
     notices.add(/role="status">([^<]{10})/.exec(answer.text)?.[1] ?? 'none')
   }
