@@ -7,9 +7,11 @@ import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
 import { PostgresError } from '../db/connect.ts'
 import { sourceOf } from '../http/security-headers.ts'
 import { settleSession } from './adapter.ts'
+import { allowFormDestination } from './form-posts.ts'
 import type { Oidc } from './oidc.ts'
 import { routes } from './provider.ts'
 import { findLostSuccessor, LostRotation } from './rotation.ts'
+import { introspectStructuredToken } from './structured-tokens.ts'
 import { createUnit, currentUnit, flushUnit, inUnit } from './unit-of-work.ts'
 
 const paths: [string[], string[]][] = [
@@ -67,13 +69,18 @@ export function pinHost(raw: IncomingMessage, issuer: URL): void {
   for (const name of ['x-forwarded-host', 'x-forwarded-for', 'forwarded', ':authority'])
     delete raw.headers[name]
   // An absolute-form target (RFC 9112 §3.2.2) would bring a host of its own.
-  if (raw.url !== undefined && !raw.url.startsWith('/')) raw.url = URL.parse(raw.url)?.pathname ?? '/'
+  if (raw.url !== undefined && !raw.url.startsWith('/')) {
+    const { pathname = '/', search = '' } = URL.parse(raw.url) ?? {}
+    raw.url = `${pathname}${search}`
+  }
 }
 
 /** Around everything that the library does: what it wanted written is written before its answer leaves. */
 export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
   provider.use(async (ctx, next) => {
     await next()
+    await introspectStructuredToken(oidc, ctx as KoaContextWithOIDC)
+    allowFormDestination(ctx as KoaContextWithOIDC)
     const unit = currentUnit()
     settleSession()
     try {

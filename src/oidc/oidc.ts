@@ -5,12 +5,15 @@ import { loadSigningKeys } from '../keys/service.ts'
 import { type Document, readDocument, settleBeforeAnswer, toDocument } from './mount.ts'
 import { createProvider, type ProtocolPages, routes } from './provider.ts'
 import type { Registry } from './registry.ts'
+import { readVerificationKeys, type VerificationKeys } from './structured-tokens.ts'
 
 export type Instance = {
   provider: Provider
   registry: Registry
   callback: ReturnType<Provider['callback']>
   documents: Map<string, Document>
+  /** The key set of `documents`, to verify our own tokens with. */
+  keys: VerificationKeys
 }
 
 export type Oidc = {
@@ -55,7 +58,9 @@ async function build(oidc: Oidc, pages: ProtocolPages): Promise<Instance> {
     routes.jwks
   ])
     documents.set(path, toDocument(await readDocument(provider, oidc, path)))
-  return { provider, registry, callback: provider.callback(), documents }
+  const keySet = documents.get(routes.jwks)
+  const keys: VerificationKeys = keySet === undefined ? new Map() : readVerificationKeys(keySet)
+  return { provider, registry, callback: provider.callback(), documents, keys }
 }
 
 /** What the library would swallow: its own failures, with the request they belong to. */

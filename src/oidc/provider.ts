@@ -16,6 +16,7 @@ import {
   resourceServer
 } from './registry.ts'
 import { insertReplayMark } from './repository.ts'
+import { mayIntrospect } from './structured-tokens.ts'
 import { currentUnit } from './unit-of-work.ts'
 
 /** One factor: a password. @see ../interactions/model.ts */
@@ -119,8 +120,9 @@ export function createProvider(ctx: Context, keys: PrivateJwk[], pages: Protocol
     // Signing out ends tokens; what was agreed to is kept in consents, so nothing is lost with the grant.
     revokeGrantPolicy: () => true,
     renderError: pages.renderError,
+    // `null` is what any sandboxed page may call itself, and what URL calls an app's own scheme: nobody's origin.
     clientBasedCORS: (_ctx, origin, client) =>
-      (client.redirectUris ?? []).some(uri => URL.parse(uri)?.origin === origin),
+      origin !== 'null' && (client.redirectUris ?? []).some(uri => URL.parse(uri)?.origin === origin),
     ttl: lifetimes(ctx),
     allowOmittingSingleRegisteredRedirectUri: false
   })
@@ -129,15 +131,6 @@ export function createProvider(ctx: Context, keys: PrivateJwk[], pages: Protocol
   instance.registry = createRegistry(ctx, provider)
   takeReplayMarksAtOnce(provider, storage)
   return { provider, registry: instance.registry }
-}
-
-/** A client sees its own tokens; one that guards a resource sees the tokens for it. @see RFC 7662 §4 */
-function mayIntrospect(
-  client: RegisteredClient,
-  token: { clientId?: string | undefined; aud?: string | string[] | undefined }
-): boolean {
-  if (token.clientId === client.clientId) return true
-  return client.introspection && typeof token.aud === 'string' && client.resources.includes(token.aud)
 }
 
 function lifetimes({ config, now }: Context): NonNullable<Configuration['ttl']> {

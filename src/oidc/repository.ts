@@ -76,6 +76,26 @@ export async function findGrant(sql: Sql, id: string): Promise<Payload | null> {
   return row?.payload ?? null
 }
 
+/**
+ * Whether a person stands behind a token that is not stored: the account lives, has not moved its cut-off past the
+ * token's birth (which it tells to the second), and holds a grant with this client.
+ */
+export async function isGrantAlive(
+  sql: Sql,
+  of: { accountId: string; clientId: string; issuedAt: number; now: Date }
+): Promise<boolean> {
+  // (read-only join of accounts)
+  const rows = await sql`
+    select from accounts a
+    where a.id::text = ${of.accountId} and a.disabled_at is null
+      and a.tokens_valid_from < to_timestamp(${of.issuedAt + 1})
+      and exists (
+        select from grants g
+        where g.account_id = a.id and g.client_id = ${of.clientId} and g.expires_at > ${of.now}
+      )`
+  return rows.length > 0
+}
+
 export async function findConsent(sql: Sql, accountId: string, clientId: string): Promise<Consent | null> {
   const [row] = await sql<Consent[]>`
     select scopes, claims, resources from consents where account_id = ${accountId} and client_id = ${clientId}`

@@ -76,6 +76,13 @@ export function createVerifier(): { verifier: string; challenge: string } {
   return { verifier, challenge: createHash('sha256').update(verifier).digest('base64url') }
 }
 
+/** One of the demo clients. */
+export function clientOf({ clients }: Service, id: string): DemoClient {
+  const client = clients[id]
+  if (client === undefined) throw new Error(`there is no client ${id}`)
+  return client
+}
+
 export const redirectUriOf = (client: DemoClient): string => (client.redirect_uris as string[])[0] ?? ''
 
 /** An authorization request; a parameter that is undefined is left out. */

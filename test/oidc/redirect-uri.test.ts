@@ -1,6 +1,6 @@
 // Where people may be sent back to: exactly the registered places (RFC 9700 §2.1, RFC 8252 §7.3).
 import t from 'tap'
-import { authorizationUrl, get, post } from '../helpers/protocol.ts'
+import { authorizationUrl, clientOf, get, post } from '../helpers/protocol.ts'
 import { startService } from '../helpers/service.ts'
 
 const registered = 'https://app.example/cb/Path?tenant=one&x=a%2Fb'
@@ -110,7 +110,7 @@ t.test('OID-1: an application is answered at its registered redirect URI and now
 
 t.test('OID-1: the port of a loopback address is free for native applications only', async t => {
   const service = await startService(t)
-  const native = service.clients['demo-native'] ?? { client_id: '' }
+  const native = clientOf(service, 'demo-native')
   const web = await service.register({ client_name: 'Web', redirect_uris: ['http://127.0.0.1/callback'] })
   const ask = async (client: typeof native, redirectUri: string) =>
     (await get(service, authorizationUrl(service, client, { redirect_uri: redirectUri }))).status
