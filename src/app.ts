@@ -11,7 +11,7 @@ import { listen } from './db/listen.ts'
 import { mountHome, mountMailbox } from './development/routes.ts'
 import { createMailboxTransport } from './development/service.ts'
 import { registerCsrf } from './http/csrf.ts'
-import { answerError, registerErrorHandler } from './http/error-handler.ts'
+import { answerFrameworkError, registerErrorHandler } from './http/error-handler.ts'
 import { mountHealth } from './http/health.ts'
 import { registerRateLimit } from './http/rate-limit.ts'
 import { registerSecurityHeaders, securityHeaders } from './http/security-headers.ts'
@@ -41,6 +41,9 @@ export type AppOptions = {
   jobs?: { pollSeconds?: number } | false
 }
 
+/** How long requests under way have to end when the service stops. */
+const drainMilliseconds = 5000
+
 export type App = { http: FastifyInstance; ctx: Context; oidc: Oidc; close: () => Promise<void> }
 
 /** Starts the service on a prepared database. It does not listen yet; `close` ends everything but the pool. */
@@ -52,6 +55,8 @@ export async function startApp({ config, pool, now, logger, jobs: plan = {} }: A
 
   await http.register(cookie)
   await http.register(formbody, { bodyLimit: 64 * 1024 })
+  // Forms and JSON are all that is read; text is 415.
+  http.removeContentTypeParser('text/plain')
   await registerSecurityHeaders(http, config)
   await registerViews(http, config)
   registerCsrf(http, config)
@@ -74,7 +79,10 @@ export async function startApp({ config, pool, now, logger, jobs: plan = {} }: A
   if (plan !== false)
     await jobs.work(ctx, { handlers: mailHandlers(config, transport), recurring: recurringJobs(), ...plan })
   const close = async () => {
+    // Requests under way may end; sockets that browsers hold open without using them may not hold us up.
+    const patience = setTimeout(() => http.server.closeAllConnections(), drainMilliseconds)
     await http.close()
+    clearTimeout(patience)
     await jobs.stop()
     transport.close()
     await Promise.all(listeners.map(listener => listener.stop()))
@@ -105,7 +113,7 @@ function createServer({
     onProtoPoisoning: 'error' as const,
     onConstructorPoisoning: 'error' as const,
     http: { headersTimeout: 20_000, maxHeaderSize: 16 * 1024 },
-    frameworkErrors: answerError as never
+    frameworkErrors: answerFrameworkError as never
   }
   return typeof logger === 'boolean' || logger === undefined
     ? Fastify({ ...server, logger: logger ?? false })

@@ -35,7 +35,7 @@ const configCheck: Command = {
     const facts: [string, string][] = [
       ['issuer', config.issuer],
       ['mode', config.development ? 'development' : 'production'],
-      ['listens on', `${config.host}:${config.port}`],
+      ['listens on', `${config.host.includes(':') ? `[${config.host}]` : config.host}:${config.port}`],
       [
         'database',
         config.databaseUrl === null ? `embedded, in ${config.dataDir}` : withoutPassword(config.databaseUrl)

@@ -1,5 +1,7 @@
 // The only place that opens connections to PostgreSQL.
 import postgres from 'postgres'
+import { arrayOfElement, arrayTypes } from './array-types.ts'
+import { guardTransactions } from './transactions.ts'
 
 /** A pool or a transaction: what repositories run statements on. */
 export type Sql = postgres.ISql<Record<string, never>>
@@ -22,7 +24,9 @@ export type ConnectOptions = {
 /**
  * Makes a pool. Connections are opened when first needed.
  *
- * Column names arrive in camelCase; keys inside jsonb stay as they are stored.
+ * Column names arrive in camelCase; keys inside jsonb stay as they are stored. A transaction
+ * ends with its connection (transactions.ts). Do not use `reserve`: without a query for types (array-types.ts says why
+ * there is none) postgres.js never hands the connection out.
  */
 export function connect({
   url,
@@ -32,12 +36,14 @@ export function connect({
   onStatement,
   onClose
 }: ConnectOptions): Pool {
-  return postgres(withoutHost(url), {
+  const sql = postgres(withoutHost(url), {
     ...socketOf(url),
     max: poolSize,
     connect_timeout: 10,
     idle_timeout: 0,
     max_lifetime: maxLifetimeSeconds,
+    fetch_types: false,
+    types: arrayTypes,
     transform: { column: { from: postgres.toCamel } },
     connection: { application_name: applicationName },
     onnotice: () => {},
@@ -45,8 +51,14 @@ export function connect({
     ...(onStatement === undefined
       ? {}
       : { debug: (_connection: number, statement: string) => onStatement(statement) })
-  }) as unknown as Pool
+  })
+  Object.assign((sql.options as unknown as ArrayMapHolder).shared.typeArrayMap, arrayOfElement)
+  guardTransactions(sql as unknown as postgres.Sql)
+  return sql as unknown as Pool
 }
+
+/** What postgres.js's own types leave out of its options. */
+type ArrayMapHolder = { shared: { typeArrayMap: Record<number, number> } }
 
 /**
  * libpq's `host` parameter names the socket's directory and wins over the authority. postgres.js does not know it: it

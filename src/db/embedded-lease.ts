@@ -45,7 +45,7 @@ export async function openLease(postmaster: Postmaster, password: string): Promi
   try {
     await sql`select pg_advisory_lock_shared(${inUse})`
   } catch (error) {
-    await end()
+    await sql.end({ timeout: 0 })
     if (isPassing(error)) return null
     throw new Error(`The embedded database refuses our own password: ${(error as Error).message}`, {
       cause: error

@@ -3,7 +3,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import {
   closeSync,
   constants,
-  existsSync,
   fchownSync,
   linkSync,
   openSync,
@@ -33,7 +32,8 @@ export type Postmaster = {
  * given the same number.
  */
 export function findPostmaster(dataDirectory: string): Postmaster | null {
-  const [pid = '', , , port, socketDirectory, , , state = ''] = readPidFile(dataDirectory).split('\n')
+  const lines = readIfThere(pidFileOf(dataDirectory))?.split('\n') ?? []
+  const [pid = '', , , port, socketDirectory, , , state = ''] = lines
   if (!isPostmaster(Number(pid), dataDirectory)) return null
   return {
     pid: Number(pid),
@@ -43,28 +43,31 @@ export function findPostmaster(dataDirectory: string): Postmaster | null {
   }
 }
 
-function readPidFile(dataDirectory: string): string {
+/** Where a server says who it is. */
+export const pidFileOf = (dataDirectory: string) => join(dataDirectory, 'postmaster.pid')
+
+function readIfThere(file: string): string | null {
   try {
-    return readFileSync(join(dataDirectory, 'postmaster.pid'), 'utf8')
+    return readFileSync(file, 'utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw error
   }
 }
 
 /**
- * Removes a pid file that PostgreSQL itself would stumble over: its process is alive but is no server of this
- * directory (PostgreSQL only asks whether the number is in use), or the file is empty after a power cut.
+ * Removes a lock file (postmaster.pid, or the one beside a socket) that PostgreSQL itself would stumble over: its
+ * process is alive or a zombie but no server of this directory, where PostgreSQL only asks whether the number is in
+ * use; or the file is empty after a power cut.
  *
  * A file that another process puts there meanwhile is put back. Should both miss, two servers still cannot run:
  * PostgreSQL also holds a shared memory segment by the directory's inode.
  */
-export async function removeStalePidFile(dataDirectory: string): Promise<void> {
-  const seen = await readSettledPidFile(dataDirectory)
+export async function removeStaleLock(file: string, dataDirectory: string): Promise<void> {
+  const seen = await readSettled(file)
   if (seen === null) return
   const pid = Number.parseInt(seen, 10)
   if (isPostmaster(pid, dataDirectory) || (pid > 0 && !isAlive(pid))) return
-  const file = join(dataDirectory, 'postmaster.pid')
   const aside = `${file}.stale-${process.pid}`
   try {
     renameSync(file, aside)
@@ -76,11 +79,10 @@ export async function removeStalePidFile(dataDirectory: string): Promise<void> {
 }
 
 /** Null: there is no file. One that a starting server has created but not yet written is given time. */
-async function readSettledPidFile(dataDirectory: string): Promise<string | null> {
+async function readSettled(file: string): Promise<string | null> {
   for (let waited = 0; waited < 1000; waited += 100) {
-    const text = readPidFile(dataDirectory)
+    const text = readIfThere(file)
     if (text !== '') return text
-    if (!existsSync(join(dataDirectory, 'postmaster.pid'))) return null
     await sleep(100)
   }
   return ''

@@ -14,7 +14,13 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Address, findPostmaster, removeStalePidFile, spawnPostmaster } from './embedded-postmaster.ts'
+import {
+  type Address,
+  findPostmaster,
+  pidFileOf,
+  removeStaleLock,
+  spawnPostmaster
+} from './embedded-postmaster.ts'
 import { quitStragglers } from './embedded-process.ts'
 import type { Site } from './embedded-site.ts'
 import { giveTo, isReachable, type User } from './embedded-user.ts'
@@ -25,11 +31,15 @@ const startTimeoutMs = 120_000
 /**
  * Starts the server and returns once one serves this data directory: ours, or that of a process that was faster.
  *
- * Throws with the end of the server's log when it cannot start.
+ * Throws with the end of the server's log when it did not start. Try again once or twice: of several servers started at
+ * once PostgreSQL may turn all but one away before that one can be found, and what a killed server left at work
+ * (ended here) takes a moment to go.
  */
 export async function startServer(site: Site): Promise<void> {
-  await removeStalePidFile(site.dataDirectory)
   const address = await chooseAddress(site)
+  await removeStaleLock(pidFileOf(site.dataDirectory), site.dataDirectory)
+  if ('socketDirectory' in address)
+    await removeStaleLock(join(address.socketDirectory, '.s.PGSQL.5432.lock'), site.dataDirectory)
   await refuseUnseenServer(site, address)
   rotateLog(site.logFile)
   const logged = sizeOf(site.logFile)
@@ -41,10 +51,7 @@ export async function startServer(site: Site): Promise<void> {
   const error = await Promise.race([failure.promise, serving(site, child.pid ?? 0, waiting.signal)])
   waiting.abort()
   if (error === null || findPostmaster(site.dataDirectory) !== null) return
-  if (quitStragglers(site.dataDirectory) > 0) {
-    await sleep(200)
-    return await startServer(site)
-  }
+  quitStragglers(site.dataDirectory)
   const tail = readFileSync(site.logFile).subarray(logged).toString().trimEnd().split('\n').slice(-20)
   throw new Error(
     `The embedded database did not start: ${error.message}. ${site.logFile} says:\n${tail.join('\n')}`,

@@ -60,10 +60,13 @@ function keep(site: Site, first: Lease, log: Log): () => Promise<void> {
   let lease: Lease | null = first
   const watch = async () => {
     while (!stopping.signal.aborted) {
-      await lease?.lost
+      const held = lease
+      await held?.lost
       if (stopping.signal.aborted) return
+      // From here until it is taken anew there is nothing that `stop` could give up: it waits for us.
+      lease = null
       log.warn({ directory: site.home }, 'embedded PostgreSQL was lost: starting it again')
-      await lease?.end()
+      await held?.end()
       lease = await acquire(site).catch(error => {
         log.error({ err: error }, 'embedded PostgreSQL does not start')
         return null
@@ -90,10 +93,14 @@ const patienceMs = { starting: 120_000, ready: 10_000, stopping: 10_000 }
 /** A share in a live server: one that runs, else one that is started. */
 async function acquire(site: Site): Promise<Lease> {
   let patience = { key: '', since: 0 }
-  for (;;) {
+  for (let failures = 0; ; ) {
     const running = findPostmaster(site.dataDirectory)
     if (running === null) {
-      await startServer(site)
+      await startServer(site).catch(async error => {
+        failures += 1
+        if (failures === 4) throw error
+        await sleep(failures * 100)
+      })
       continue
     }
     const lease = running.state === 'ready' ? await openLease(running, site.password) : null

@@ -29,8 +29,13 @@ export async function listMailbox(ctx: Context): Promise<MailboxMessage[]> {
   return (await listMailboxMails(ctx.sql)).map(({ id, contentSealed, sentAt }) => {
     const content = JSON.parse(open(key, contentSealed, id).toString()) as Omit<RenderedMail, 'id'>
     const { to, subject, text, html } = content
-    return { id, to, subject, text, html, links: text.match(/https?:\/\/[^\s<>"]+/g) ?? [], sentAt }
+    return { id, to, subject, text, html, links: linksOf(text), sentAt }
   })
+}
+
+/** A full stop after a link ends the sentence, not the link. */
+function linksOf(text: string): string[] {
+  return (text.match(/https?:\/\/[^\s<>"]+/g) ?? []).map(link => link.replace(/[.,;:!?)]{1,3}$/, ''))
 }
 
 function mailboxKey(ctx: Context): Buffer {

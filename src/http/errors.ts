@@ -128,7 +128,7 @@ export function describeError(error: Partial<FastifyError> & ErrorFacts): ErrorA
     return { ...facts, status: error.statusCode ?? 500, code: ownCode(error), words: own }
   if (isOutage(error)) return { ...known('temporarily_unavailable', 503), retryAfterSeconds: outageSeconds }
   if (error.validation !== undefined)
-    return { ...known('validation_error', 400), details: error.validation.map(readValidationFault) }
+    return { ...known('validation_error', 400), details: error.validation.flatMap(readValidationFault) }
 
   const status = error.statusCode ?? 500
   if (status === 403) return { ...facts, ...known('forbidden', 403) }
@@ -156,16 +156,15 @@ function isOutage({ code }: Partial<FastifyError>): boolean {
 
 type ValidationFault = NonNullable<FastifyError['validation']>[number]
 
-function readValidationFault({ instancePath, keyword, params, message }: ValidationFault): FaultDetail {
+/** One detail a field. Both validators are understood: TypeBox names several members at once, Ajv one. */
+function readValidationFault({ instancePath, keyword, params, message }: ValidationFault): FaultDetail[] {
   const at = instancePath.slice(1).replaceAll('/', '.')
-  const named = (key: string) => [params[key]].flat().join(', ')
-  const under = (name: string) => (at === '' ? name : `${at}.${name}`)
-  if (keyword === 'required')
-    return { field: under(named('missingProperty') || named('requiredProperties')), message: 'is missing' }
+  const under = (names: unknown, text: string) =>
+    [names].flat().map(name => ({ field: at === '' ? String(name) : `${at}.${name}`, message: text }))
+  if (keyword === 'required') return under(params.requiredProperties ?? params.missingProperty, 'is missing')
   if (keyword === 'additionalProperties')
-    return {
-      field: under(named('additionalProperty') || named('additionalProperties')),
-      message: 'is not known here'
-    }
-  return { field: at, message: message ?? 'is not allowed' }
+    return under(params.additionalProperties ?? params.additionalProperty, 'is not known here')
+  // TypeBox says of each unknown member once more that its schema is false.
+  if (keyword === 'boolean') return []
+  return [{ field: at, message: message ?? 'is not allowed' }]
 }

@@ -5,6 +5,8 @@ import type { Config } from '../config/schema.ts'
 import { TooManyRequests, withFacts } from './errors.ts'
 import { networkOf } from './request-context.ts'
 
+const hidden = { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false }
+
 /** Makes `config: { rateLimit: {} }` of a route count; routes without it are free. Counts are this node's own. */
 export async function registerRateLimit(app: FastifyInstance, config: Config): Promise<void> {
   await app.register(rateLimit, {
@@ -13,12 +15,9 @@ export async function registerRateLimit(app: FastifyInstance, config: Config): P
     timeWindow: 60_000,
     cache: 100_000,
     keyGenerator: request => networkOf(request.ip),
-    addHeaders: {
-      'x-ratelimit-limit': false,
-      'x-ratelimit-remaining': false,
-      'x-ratelimit-reset': false,
-      'retry-after': true
-    },
+    // How many tries are left is nobody's business but the limiter's.
+    addHeadersOnExceeding: hidden,
+    addHeaders: { ...hidden, 'retry-after': true },
     errorResponseBuilder: (_request, { ttl }) =>
       withFacts(new TooManyRequests(), { retryAfterSeconds: Math.ceil(ttl / 1000) })
   })

@@ -57,10 +57,14 @@ export function mountInteractions(app: FastifyInstance, service: Context, oidc: 
     return { request, reply, ctx: requestContext(service, request), interaction }
   }
 
+  async function homeOf(request: FastifyRequest): Promise<{ name: string; url: string } | null> {
+    const clientId = request.cookies[applicationCookie]
+    return clientId === undefined ? null : await findApplicationHome(oidc, clientId)
+  }
+
   /** Never a dead end: the page leads back to the application. */
   async function expired(request: FastifyRequest): Promise<Error> {
-    const clientId = request.cookies[applicationCookie]
-    const home = clientId === undefined ? null : await findApplicationHome(oidc, clientId)
+    const home = await homeOf(request)
     const error = new InteractionExpired()
     return home === null ? error : withFacts(error, { link: { href: home.url, label: `Go to ${home.name}` } })
   }
@@ -73,7 +77,7 @@ export function mountInteractions(app: FastifyInstance, service: Context, oidc: 
         return reply.redirect(`/interaction/${encodeURIComponent(uid)}/sign-in`, 303)
       const interaction = await readInteraction(oidc, uid, { request: request.raw, response: reply.raw })
       if (interaction === null && request.query.confirmed !== undefined)
-        return await sendPage(reply, resumedElsewherePage, {})
+        return await sendPage(reply, resumedElsewherePage, { application: await homeOf(request) })
       if (interaction === null) throw await expired(request)
       return redirect(reply, await goOn(requestContext(service, request), oidc, interaction))
     }

@@ -252,7 +252,11 @@ export const consentPage = definePage<ConsentData>(
   })
 )
 
-/** Shown where a confirmed address's sign-in goes on in another browser. */
-export const resumedElsewherePage = definePage<Record<never, never>>('interactions/resumed-elsewhere', {
-  only: {}
-})
+/** Shown where a confirmed address's sign-in goes on in another browser, or is over. */
+export const resumedElsewherePage = definePage<{ application: { name: string; url: string } | null }>(
+  'interactions/resumed-elsewhere',
+  {
+    elsewhere: { application: null },
+    over: { application: { name: 'Tidewater Photos', url: 'https://photos.tidewater.example/' } }
+  }
+)

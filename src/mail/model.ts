@@ -28,7 +28,7 @@ export function subjectOf(kind: Mail['kind'], brandName: string): string {
     case 'confirm_address':
       return `Confirm your address for ${brandName}`
     case 'already_registered':
-      return `You already have a ${brandName} account`
+      return `You already have an account at ${brandName}`
   }
 }
 

@@ -31,10 +31,11 @@ export function createSmtpTransport(
   })
   return {
     send: async ({ id, to, subject, text, html }) => {
+      if (!isPlainAddress(to)) throw new MailRefused('the recipient is not one plain address')
       try {
         await smtp.sendMail({
           from,
-          // As an object: a string would be parsed as a list, with display names and comments.
+          // As an object: a header's string would be parsed as a list, with display names and comments.
           to: { name: '', address: to },
           envelope: { from: from.address, to: [to] },
           subject,
@@ -52,6 +53,14 @@ export function createSmtpTransport(
     },
     close: () => smtp.close()
   }
+}
+
+/**
+ * The last look at an address that was parsed long before: the library below also understands lists, groups, quotes
+ * and display names, in the envelope too.
+ */
+function isPlainAddress(to: string): boolean {
+  return /^[!#-'*+\-./0-9=?A-Z^_`a-z{|}~]{1,64}@[a-z0-9.-]{3,253}$/.test(to)
 }
 
 function carriesPasswordAcrossNetwork(url: URL): boolean {

@@ -175,19 +175,27 @@ const refreshTokens: Part = storage => ({
   revokeByGrantId
 })
 
+/**
+ * Whether a code's presentation is a reuse, on which the library revokes what the code gave (RFC 6749 §4.1.2).
+ * A request that was already under way when the code was taken only lost a race, as a form posted twice does: it is
+ * refused where it would take the code, and the winner keeps its tokens.
+ */
+const isReuse = (consumedAt: Date | null): boolean =>
+  consumedAt !== null && currentUnit().startedAt > consumedAt
+
 /** Codes, pushed requests, device codes. */
 const artifacts: Part = (storage, model) => ({
   find: async id => {
     const artifact = await findArtifact(storage.sql, model, hashToken(id))
     return artifact === null
       ? undefined
-      : { ...artifact.payload, jti: id, ...(artifact.consumedAt === null ? {} : { consumed: true }) }
+      : { ...artifact.payload, jti: id, ...(isReuse(artifact.consumedAt) ? { consumed: true } : {}) }
   },
   findByUserCode: async userCode => {
     const artifact = await findArtifactByUserCode(storage.sql, hashToken(userCode))
     return artifact === null
       ? undefined
-      : { ...artifact.payload, ...(artifact.consumedAt === null ? {} : { consumed: true }) }
+      : { ...artifact.payload, ...(isReuse(artifact.consumedAt) ? { consumed: true } : {}) }
   },
   upsert: async (id, payload) => {
     const userCode = text(payload.userCode)
@@ -201,7 +209,7 @@ const artifacts: Part = (storage, model) => ({
   },
   consume: async id => {
     const unit = currentUnit()
-    unit.consumption = consumeArtifact(model, hashToken(id), storage.now())
+    unit.consumption = consumeArtifact(model, hashToken(id), storage.now)
     unit.issuing.push({
       write: unit.consumption,
       onMiss: () => new errors.InvalidGrant(`${model} was already used`)
@@ -219,7 +227,7 @@ const codes: Part = (storage, model) => ({
     const code = await readOnce(currentUnit().tokens, id, read)
     return code === null
       ? undefined
-      : { ...code.payload, jti: id, ...(code.consumedAt === null ? {} : { consumed: true }) }
+      : { ...code.payload, jti: id, ...(isReuse(code.consumedAt) ? { consumed: true } : {}) }
   }
 })
 
@@ -294,10 +302,12 @@ const interactions: Part = ({ sql, now }) => ({
     const unit = currentUnit()
     const row = await readOnce(unit.interactions, uid, () => findInteraction(sql, hashToken(uid), now()))
     if (row === null) return undefined
-    const finished = row.payload.result as { login?: unknown } | undefined
+    const finished = row.payload.result as { login?: unknown; consent?: { grantId?: string } } | undefined
     // Signed in here, but the account was cut off or disabled since: this sign-in is over.
     if (finished?.login !== undefined && !row.authenticationValid) return undefined
     if (row.account !== null) unit.accounts.set(row.account.id, row.account)
+    const grantId = finished?.consent?.grantId
+    if (grantId !== undefined) unit.grants.set(grantId, Promise.resolve(row.grant))
     if (row.accountId !== null && row.authenticatedAt !== null)
       unit.proof = { accountId: row.accountId, at: row.authenticatedAt }
     return { ...row.payload, jti: uid }

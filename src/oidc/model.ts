@@ -24,6 +24,8 @@ export type StoredInteraction = {
   /** Whether the account may still finish what it authenticated here: not disabled, no cut-off since. */
   authenticationValid: boolean
   consent: Consent | null
+  /** The grant of a finished interaction. */
+  grant: Payload | null
 }
 
 export type TokenKind = 'AccessToken' | 'ClientCredentials' | 'RefreshToken'

@@ -4,6 +4,8 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
+import { PostgresError } from '../db/connect.ts'
+import { sourceOf } from '../http/security-headers.ts'
 import { settleSession } from './adapter.ts'
 import type { Oidc } from './oidc.ts'
 import { routes } from './provider.ts'
@@ -54,7 +56,7 @@ function handOver(
   reply.hijack()
   pinHost(request.raw, oidc.issuer)
   Object.assign(request.raw, { id: request.id })
-  inUnit(createUnit(), () => oidc.current().callback(request.raw, raw))
+  inUnit(createUnit(oidc.ctx.now()), () => oidc.current().callback(request.raw, raw))
   return reply
 }
 
@@ -88,14 +90,34 @@ export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
         return answerFault(oidc, ctx as KoaContextWithOIDC, gone)
       }
     }
+    allowFormTarget(ctx as KoaContextWithOIDC)
     const body = ctx.body as { refresh_token?: string } | null
     if (unit.successor !== null && body?.refresh_token !== undefined) body.refresh_token = unit.successor
   })
 }
 
+/**
+ * The library's pages that post themselves carry their script's hash in the policy; what they lead to, at once or by
+ * redirects, must be allowed as well. Both addresses have been checked against the registration by then.
+ *
+ * @see OAuth 2.0 Form Post Response Mode §2
+ */
+function allowFormTarget(ctx: KoaContextWithOIDC): void {
+  const policy = String(ctx.response.get('content-security-policy') ?? '')
+  if (!policy.includes("'sha256-")) return
+  const interaction = ctx.oidc.entities.Interaction?.params.redirect_uri
+  const targets = [ctx.oidc.params?.redirect_uri, ctx.oidc.params?.post_logout_redirect_uri, interaction]
+  const sources = targets.flatMap(target => (typeof target === 'string' ? (sourceOf(target) ?? []) : []))
+  ctx.set(
+    'content-security-policy',
+    policy.replace("form-action 'self'", ["form-action 'self'", ...sources].join(' '))
+  )
+}
+
 /** The answer was made, but its writes failed: nothing of it may leave. */
-async function answerFault(oidc: Oidc, ctx: KoaContextWithOIDC, error: unknown): Promise<void> {
+async function answerFault(oidc: Oidc, ctx: KoaContextWithOIDC, fault: unknown): Promise<void> {
   for (const name of ['location', 'set-cookie']) ctx.remove(name)
+  const error = isUnstorable(fault) ? new errors.InvalidRequest('a parameter holds a NUL character') : fault
   if (error instanceof errors.OIDCProviderError) {
     ctx.status = error.status
     ctx.body = { error: error.error, error_description: error.error_description }
@@ -112,8 +134,16 @@ async function answerFault(oidc: Oidc, ctx: KoaContextWithOIDC, error: unknown):
     await oidc.renderError(ctx, ctx.body as errors.OIDCProviderError, error as Error)
 }
 
+/** PostgreSQL stores any text but NUL: 22P05 in jsonb, 22021 elsewhere. What sent it is at fault, not we. */
+const isUnstorable = (error: unknown): boolean =>
+  error instanceof PostgresError && (error.code === '22P05' || error.code === '22021')
+
 /** A document of the library's, as it would send it to anyone. */
-export async function readDocument(provider: Provider, issuer: URL, path: string): Promise<Buffer> {
+export async function readDocument(
+  provider: Provider,
+  { ctx, issuer }: Pick<Oidc, 'ctx' | 'issuer'>,
+  path: string
+): Promise<Buffer> {
   const request = new IncomingMessage(new Socket())
   request.method = 'GET'
   request.url = path
@@ -125,7 +155,7 @@ export async function readDocument(provider: Provider, issuer: URL, path: string
       else reject(new Error(`${path} answered ${response.statusCode}`))
       return response
     }) as typeof response.end
-    inUnit(createUnit(), () => provider.callback()(request, response))
+    inUnit(createUnit(ctx.now()), () => provider.callback()(request, response))
   })
 }
 

@@ -54,7 +54,7 @@ async function build(oidc: Oidc, pages: ProtocolPages): Promise<Instance> {
     '/.well-known/oauth-authorization-server',
     routes.jwks
   ])
-    documents.set(path, toDocument(await readDocument(provider, oidc.issuer, path)))
+    documents.set(path, toDocument(await readDocument(provider, oidc, path)))
   return { provider, registry, callback: provider.callback(), documents }
 }
 

@@ -60,7 +60,8 @@ export function createRegistry(ctx: Context, provider: Provider): Registry {
     prototype: { compareClientSecret: (this: { clientSecret?: string }, actual: unknown) => boolean }
   }
   const clients = createCache(ctx.now, async id => {
-    const row = await findClient(ctx.sql, id)
+    // PostgreSQL takes no NUL, and nobody has such an id.
+    const row = id.includes('\0') ? null : await findClient(ctx.sql, id)
     return row === null
       ? undefined
       : new model({ ...protocolMetadata(row, key), registered_scope: row.scope })

@@ -37,10 +37,12 @@ const findInteractionText = `
   select i.payload, i.progress, i.account_id, i.authenticated_at, i.expires_at, ${accountFactsColumn},
     coalesce(a.disabled_at is null and i.authenticated_at >= a.tokens_valid_from, false) as authentication_valid,
     case when c.account_id is null then null else
-      jsonb_build_object('scopes', c.scopes, 'claims', c.claims, 'resources', c.resources) end as consent
+      jsonb_build_object('scopes', c.scopes, 'claims', c.claims, 'resources', c.resources) end as consent,
+    g.payload as grant
   from interactions i
   left join accounts a on a.id = i.account_id
   left join consents c on c.account_id = i.account_id and c.client_id = i.client_id
+  left join grants g on g.id = i.payload #>> '{result,consent,grantId}'
   where i.id_hash = $1 and i.expires_at > $2`
 
 export type Moments = { now: Date; loginAfter: Date }
@@ -163,8 +165,9 @@ export const upsertArtifact = (row: TokenRow & { userCodeHash: Buffer | null }):
     account_id = excluded.account_id, session_uid = excluded.session_uid, expires_at = excluded.expires_at where oidc_artifacts.consumed_at is null`
 })
 
-export const consumeArtifact = (model: string, idHash: Buffer, at: Date): Write => ({
-  text: bind => `update oidc_artifacts set consumed_at = ${bind(at)}
+/** Takes a code once. The moment is read when the write is sent: who came before it took part in a race, who comes later is late. */
+export const consumeArtifact = (model: string, idHash: Buffer, now: () => Date): Write => ({
+  text: bind => `update oidc_artifacts set consumed_at = ${bind(now())}
     where id_hash = ${bind(idHash)} and model = ${bind(model)} and consumed_at is null`
 })
 

@@ -67,7 +67,7 @@ export async function readInteraction(
   uid: string,
   { request, response }: { request: IncomingMessage; response: ServerResponse }
 ): Promise<Interaction | null> {
-  const unit = createUnit()
+  const unit = createUnit(oidc.ctx.now())
   const { provider, registry } = oidc.current()
   pinHost(request, oidc.issuer)
   const protocol = await inUnit(unit, () => provider.interactionDetails(request, response)).catch(error => {
@@ -87,10 +87,11 @@ export async function readInteraction(
     uid,
     client: describeClient(client, String(protocol.params.redirect_uri)),
     redirectUri: String(protocol.params.redirect_uri),
+    // Whoever signs up here at another's address must not be shown how its owner wrote it.
     likelyEmail:
-      protocol.session?.accountId === undefined
-        ? String(protocol.params.login_hint ?? '')
-        : (row.account?.email ?? ''),
+      row.account !== null && row.account.id === protocol.session?.accountId
+        ? row.account.email
+        : String(protocol.params.login_hint ?? ''),
     account: row.account,
     authenticated,
     authenticatedAt: row.authenticationValid ? row.authenticatedAt : null,

@@ -11,6 +11,8 @@ import type { Rotation } from './rotation.ts'
 type QueuedWrite = { write: Write; onMiss?: () => Error }
 
 export type UnitOfWork = {
+  /** When the request came. */
+  startedAt: Date
   tokens: Map<string, Promise<StoredToken | null>>
   grants: Map<string, Promise<Payload | null>>
   interactions: Map<string, Promise<StoredInteraction | null>>
@@ -39,7 +41,8 @@ export type UnitOfWork = {
 
 const current = new AsyncLocalStorage<UnitOfWork>()
 
-export const createUnit = (): UnitOfWork => ({
+export const createUnit = (startedAt: Date): UnitOfWork => ({
+  startedAt,
   tokens: new Map(),
   grants: new Map(),
   interactions: new Map(),

@@ -17,6 +17,7 @@ const logo =
 const phone = { width: 360, height: 740 }
 const desktop = { width: 1280, height: 860 }
 
+t.setTimeout(300_000)
 const samples = await listSamples()
 mkdirSync(screenshots, { recursive: true })
 
@@ -42,11 +43,12 @@ async function openTab(t: Test, browser: Browser, { scheme, size }: View): Promi
   return tab
 }
 
-async function findSeriousViolations(tab: Tab): Promise<string[]> {
+/** The dark theme changes colours alone, so there only the rule about them is run: a quarter of the time. */
+async function findSeriousViolations(tab: Tab, scheme: View['scheme']): Promise<string[]> {
   await tab.evaluate(`window.axe ?? ${axeSource}`)
-  const { violations } = (await tab.evaluate(
-    "axe.run({ resultTypes: ['violations'], elementRef: false, preload: false })"
-  )) as axe.AxeResults
+  const options: axe.RunOptions = { resultTypes: ['violations'], elementRef: false, preload: false }
+  if (scheme === 'dark') options.runOnly = ['color-contrast']
+  const { violations } = (await tab.evaluate(`axe.run(${JSON.stringify(options)})`)) as axe.AxeResults
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .map(({ id, nodes }) => `${id}: ${nodes.map(node => `${node.html} ${node.failureSummary}`).join(' | ')}`)
@@ -65,7 +67,7 @@ t.test('every page is readable by everybody, in both themes, on phone and deskto
       for (const [device, size] of Object.entries({ phone, desktop })) {
         await tab.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' })
         await tab.setViewportSize(size)
-        t.strictSame(await findSeriousViolations(tab), [], `${id}, ${scheme}, ${device}`)
+        t.strictSame(await findSeriousViolations(tab, scheme), [], `${id}, ${scheme}, ${device}`)
         const name = `${id.replaceAll('/', '-')}--${device}-${scheme}.png`
         await tab.screenshot({ path: resolve(screenshots, name), fullPage: true })
       }
@@ -96,7 +98,7 @@ t.test('text stays readable whatever accent colour the operator picks', async t 
       const tab = await openTab(t, browser, { scheme, size: phone })
       for (const found of chosen) {
         await tab.goto(`${address}/samples/${samples.indexOf(found)}`)
-        t.strictSame(await findSeriousViolations(tab), [], `${found.id}, ${scheme}, ${accent}`)
+        t.strictSame(await findSeriousViolations(tab, scheme), [], `${found.id}, ${scheme}, ${accent}`)
       }
       await tab.screenshot({ path: resolve(screenshots, `accent-${accent.slice(1)}--phone-${scheme}.png`) })
       await tab.close()

@@ -29,6 +29,7 @@ export function findServer(): Promise<string> {
 export async function stopServer(): Promise<void> {
   const connection = connect(socketOf(keeperDirectory))
   connection.on('connect', () => connection.write('stop'))
+  connection.resume()
   await new Promise<void>(done => connection.on('error', () => done()).on('close', () => done()))
 }
 

@@ -32,6 +32,9 @@ export async function createEmptyDatabase(t: Test, options: DatabaseOptions = {}
   return await createFrom(t, 'template1', options)
 }
 
+/** Copying files is four times as fast (7 ms) where checkpoints cost nothing, as on our own server without fsync. */
+const cloneStrategy = process.env.TEST_DATABASE_URL ? 'wal_log' : 'file_copy'
+
 async function createFrom(
   t: Test,
   template: string,
@@ -40,7 +43,7 @@ async function createFrom(
   const server = await findServer()
   const name = `gatehouse_test_${randomBytes(6).toString('hex')}`
   await asAdministrator(server, async sql => {
-    await sql.unsafe(`create database ${name} template ${template}`)
+    await sql.unsafe(`create database ${name} template ${template} strategy ${cloneStrategy}`)
   })
   const url = onDatabase(server, name)
   const sql = connect({ url, poolSize, ...(onStatement === undefined ? {} : { onStatement }) })

@@ -29,7 +29,7 @@ export async function listConfirmations(ctx: TestContext): Promise<Confirmation[
     mail.kind === 'confirm_address'
       ? [
           {
-            token: mail.data.link.split('/').at(-1) ?? '',
+            token: new URL(mail.data.link).pathname.split('/').at(-1) ?? '',
             code: mail.data.code,
             to: mail.to,
             name: mail.data.name
@@ -52,6 +52,8 @@ export async function signedUp(
   ctx: TestContext,
   typed: Typed = {}
 ): Promise<{ accountId: string; interactionUid: string }> {
+  // Mails are told apart by their moment.
+  ctx.clock.advance(1)
   const interactionUid = typed.interactionUid ?? 'interaction-1'
   const outcome = await signUp(ctx, {
     email: 'ada@example.org',

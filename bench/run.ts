@@ -1,0 +1,80 @@
+// npm run bench: the bare library and Gatehouse side by side. See README.md for what is compared, and how.
+import { mkdirSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { flows } from './load/flows.ts'
+import { type Comparison, compare, countStatements, type Plan } from './measure.ts'
+import { toMarkdown, writeReadme } from './report.ts'
+import { openBench } from './servers.ts'
+import { median } from './statistics.ts'
+import type { Usage } from './targets/usage.ts'
+import { compareTimes } from './timing.ts'
+
+const usage = `npm run bench -- [--quick] [--only flow]… [--write] [--profile directory]
+npm run bench -- timing
+flows: ${Object.keys(flows).join(' ')}`
+
+const full: Plan = {
+  rounds: 4,
+  seconds: 2.5,
+  warmUpSeconds: 1.5,
+  steps: 1600,
+  lanes: 16,
+  profileDirectory: null
+}
+const quick: Plan = { ...full, rounds: 2, seconds: 0.8, warmUpSeconds: 0.5, steps: 400 }
+
+async function run(plan: Plan, names: string[], write: boolean): Promise<void> {
+  const bench = await openBench({ people: plan.lanes })
+  try {
+    const statements = await countStatements(bench, names, plan)
+    const gatehouse = await bench.startGatehouse({ counting: false })
+    await sleep(3000)
+    const { rssBytes: idleRssBytes } = await gatehouse.child.ask<Usage>('usage')
+    const servers = { gatehouse, bare: await bench.startBare() }
+    const hashes: number[] = []
+    const hashing = names.includes('sign-in') ? await bench.startHashing() : null
+    const hash = async () =>
+      void hashes.push((await hashing?.ask<number>('hash', plan.seconds)) ?? Number.NaN)
+    const comparisons: Comparison[] = []
+    for (const flow of names) {
+      process.stderr.write(`${flows[flow]?.title}\n`)
+      const work = { load: bench.load, flow, plan }
+      const compared = await compare(work, servers, flow === 'sign-in' ? hash : undefined)
+      comparisons.push({ ...compared, statements: statements.get(flow) ?? Number.NaN })
+    }
+    const markdown = toMarkdown({
+      comparisons,
+      idleRssBytes,
+      hashesPerSecond: hashes.length === 0 ? null : median(hashes),
+      postgresVersion: bench.database.version,
+      lanes: plan.lanes
+    })
+    process.stdout.write(`\n${markdown}\n`)
+    if (write) writeReadme(markdown, new Date().toISOString().slice(0, 10))
+  } finally {
+    await bench.stop()
+  }
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true },
+    write: { type: 'boolean', default: false },
+    profile: { type: 'string' }
+  }
+})
+const names = values.only ?? Object.keys(flows)
+const wrong = names.filter(name => flows[name] === undefined)
+if (wrong.length > 0 || positionals.some(word => word !== 'timing')) {
+  process.stderr.write(`${usage}\n`)
+  process.exitCode = 2
+} else if (positionals.length > 0) {
+  process.exitCode = (await compareTimes()) ? 0 : 1
+} else {
+  const { profile = null } = values
+  if (profile !== null) mkdirSync(profile, { recursive: true })
+  await run({ ...(values.quick ? quick : full), profileDirectory: profile }, names, values.write)
+}
