@@ -5,7 +5,6 @@ import { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
 import { PostgresError } from '../db/connect.ts'
-import { sourceOf } from '../http/security-headers.ts'
 import { settleSession } from './adapter.ts'
 import { allowFormDestination } from './form-posts.ts'
 import type { Oidc } from './oidc.ts'
@@ -97,28 +96,9 @@ export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
         return answerFault(oidc, ctx as KoaContextWithOIDC, gone)
       }
     }
-    allowFormTarget(ctx as KoaContextWithOIDC)
     const body = ctx.body as { refresh_token?: string } | null
     if (unit.successor !== null && body?.refresh_token !== undefined) body.refresh_token = unit.successor
   })
-}
-
-/**
- * The library's pages that post themselves carry their script's hash in the policy; what they lead to, at once or by
- * redirects, must be allowed as well. Both addresses have been checked against the registration by then.
- *
- * @see OAuth 2.0 Form Post Response Mode §2
- */
-function allowFormTarget(ctx: KoaContextWithOIDC): void {
-  const policy = String(ctx.response.get('content-security-policy') ?? '')
-  if (!policy.includes("'sha256-")) return
-  const interaction = ctx.oidc.entities.Interaction?.params.redirect_uri
-  const targets = [ctx.oidc.params?.redirect_uri, ctx.oidc.params?.post_logout_redirect_uri, interaction]
-  const sources = targets.flatMap(target => (typeof target === 'string' ? (sourceOf(target) ?? []) : []))
-  ctx.set(
-    'content-security-policy',
-    policy.replace("form-action 'self'", ["form-action 'self'", ...sources].join(' '))
-  )
 }
 
 /** The answer was made, but its writes failed: nothing of it may leave. */
