@@ -1,6 +1,7 @@
 // The composition root: the only file that knows every feature.
 import cookie from '@fastify/cookie'
 import formbody from '@fastify/formbody'
+import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
 import { accountRetention } from './accounts/service.ts'
 import { createAuditPartitions, dropOldAuditPartitions } from './audit/service.ts'
@@ -38,7 +39,7 @@ export type AppOptions = {
   now: () => Date
   logger: FastifyServerOptions['loggerInstance'] | boolean
   /** Works jobs in this process; a test may leave that to another. */
-  jobs?: { pollSeconds?: number } | false
+  jobs?: { pollSeconds?: number; recurring?: RecurringJob[] } | false
 }
 
 /** How long requests under way have to end when the service stops. */
@@ -53,6 +54,8 @@ export async function startApp({ config, pool, now, logger, jobs: plan = {} }: A
   const ctx: Context = { sql: pool, now, log: http.log, config, enqueue: jobs.enqueue }
   await ensureSigningKeys(ctx)
 
+  // TypeBox's own checks: Ajv would drop unknown fields and turn texts into numbers.
+  http.setValidatorCompiler(TypeBoxValidatorCompiler)
   await http.register(cookie)
   await http.register(formbody, { bodyLimit: 64 * 1024 })
   // Forms and JSON are all that is read; text is 415.

@@ -1,5 +1,7 @@
 // The link of a mail that confirms an address. It may be opened in any browser.
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
 import { findEmailToken } from '../accounts/email-token-repository.ts'
 import type { Context } from '../context.ts'
 import { requireCsrf } from '../http/csrf.ts'
@@ -9,10 +11,14 @@ import { hashToken } from '../lib/tokens.ts'
 import { addressConfirmedPage, confirmAddressPage } from './email-link-views.ts'
 import { verifyByLink } from './service.ts'
 
+const EmailLinkParams = Type.Object({ token: Type.String() })
+const EmailLinkQuery = Type.Object({ interaction: Type.Optional(Type.Unknown()) })
+
 /** GET shows a button, since mail scanners follow links; POST spends the token. */
 export function mountEmailLink(app: FastifyInstance, service: Context): void {
-  type Link = { Params: { token: string }; Querystring: { interaction?: string } }
-  app.get<Link>('/verify-email/:token', async (request, reply) => {
+  const typed = app.withTypeProvider<TypeBoxTypeProvider>()
+  const schema = { params: EmailLinkParams, querystring: EmailLinkQuery }
+  typed.get('/verify-email/:token', { schema }, async (request, reply) => {
     const found = await findEmailToken(service.sql, hashToken(request.params.token))
     const state = found === null ? 'invalid' : found.expiresAt <= service.now() ? 'expired' : 'ready'
     const email = found?.emailKey ?? ''
@@ -23,9 +29,9 @@ export function mountEmailLink(app: FastifyInstance, service: Context): void {
       { status: state === 'ready' ? 200 : 410 }
     )
   })
-  app.post<Link>(
+  typed.post(
     '/verify-email/:token',
-    { preHandler: requireCsrf, config: { rateLimit: {} } },
+    { schema, preValidation: requireCsrf, config: { rateLimit: {} } },
     async (request, reply) => {
       const { interaction } = request.query
       const uid = typeof interaction === 'string' ? interaction : null

@@ -1,0 +1,61 @@
+// The step that proves who the person is, by a password.
+import { Type } from 'typebox'
+import { parseEmail } from '../accounts/model.ts'
+import { HashingBusy } from '../credentials/hashing-queue.ts'
+import type { Oidc } from '../oidc/oidc.ts'
+import { signInWithPassword } from './service.ts'
+import { type SignInData, signInPage } from './views.ts'
+import {
+  asText,
+  Field,
+  redirect,
+  type Steps,
+  show,
+  showBusy,
+  unlessBusy,
+  type Visit
+} from './visit-routes.ts'
+
+const SignInBody = Type.Object({ email: Field, password: Field })
+
+export function mountSignIn({ page, form }: Steps, oidc: Oidc): void {
+  page('sign-in', visit => show(visit, signInPage, signInData(visit, {})))
+  form('sign-in', {
+    step: 'sign-in',
+    body: SignInBody,
+    act: async (visit, { email, password }) => {
+      const faults = findFaults(email, password)
+      const again = { email: asText(email), faults }
+      if (Object.keys(faults).length > 0) return await show(visit, signInPage, signInData(visit, again), 422)
+      const outcome = await unlessBusy(
+        signInWithPassword(visit.ctx, { oidc, interaction: visit.interaction, email, password })
+      )
+      if (outcome instanceof HashingBusy)
+        return await showBusy(visit, outcome, signInPage, signInData(visit, { ...again, problem: 'busy' }))
+      if (outcome.ok) return redirect(visit.reply, outcome)
+      return await show(visit, signInPage, signInData(visit, { ...again, problem: outcome.reason }), 422)
+    }
+  })
+}
+
+function findFaults(email: unknown, password: unknown): SignInData['faults'] {
+  const typed = parseEmail(email)
+  return {
+    ...(typed.ok ? {} : { email: typed.reason === 'missing' ? 'missing' : 'invalid' }),
+    ...(password === undefined || password === '' ? { password: 'missing' } : {})
+  }
+}
+
+const signInData = (
+  { interaction: { uid, client, likelyEmail } }: Visit,
+  over: Partial<SignInData>
+): SignInData => ({
+  action: `/interaction/${uid}/sign-in`,
+  signUpUrl: `/interaction/${uid}/sign-up`,
+  cancelAction: `/interaction/${uid}/cancel`,
+  clientName: client.name,
+  email: likelyEmail,
+  problem: null,
+  faults: {},
+  ...over
+})

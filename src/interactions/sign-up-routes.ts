@@ -1,0 +1,51 @@
+// Making an account in the course of a sign-in.
+import { Type } from 'typebox'
+import { HashingBusy } from '../credentials/hashing-queue.ts'
+import type { Oidc } from '../oidc/oidc.ts'
+import { signUpAndWait } from './service.ts'
+import { type SignUpData, signUpPage } from './views.ts'
+import {
+  asText,
+  Field,
+  redirect,
+  type Steps,
+  show,
+  showBusy,
+  unlessBusy,
+  type Visit
+} from './visit-routes.ts'
+
+const SignUpBody = Type.Object({ email: Field, name: Field, password: Field })
+
+export function mountSignUp({ page, form }: Steps, oidc: Oidc): void {
+  page('sign-up', visit => show(visit, signUpPage, signUpData(visit, {})))
+  form('sign-up', {
+    step: 'sign-up',
+    body: SignUpBody,
+    act: async (visit, { email, name, password }) => {
+      const again = { email: asText(email), name: asText(name) }
+      const outcome = await unlessBusy(
+        signUpAndWait(visit.ctx, { oidc, interaction: visit.interaction, email, name, password })
+      )
+      if (outcome instanceof HashingBusy)
+        return await showBusy(visit, outcome, signUpPage, signUpData(visit, { ...again, problem: 'busy' }))
+      if (outcome.ok) return redirect(visit.reply, outcome)
+      return await show(visit, signUpPage, signUpData(visit, { ...again, faults: outcome.faults }), 422)
+    }
+  })
+}
+
+const signUpData = (
+  { interaction: { uid, client, likelyEmail }, ctx }: Visit,
+  over: Partial<SignUpData>
+): SignUpData => ({
+  action: `/interaction/${uid}/sign-up`,
+  signInUrl: `/interaction/${uid}/sign-in`,
+  clientName: client.name,
+  email: likelyEmail,
+  name: '',
+  problem: null,
+  faults: {},
+  passwordMinLength: ctx.config.passwordMinLength,
+  ...over
+})

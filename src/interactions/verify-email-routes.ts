@@ -1,0 +1,52 @@
+// Waiting for the proof of an address, and typing its code. The mail's link has routes of its own.
+import { Type } from 'typebox'
+import type { Oidc } from '../oidc/oidc.ts'
+import { resend, verifyByCode } from './service.ts'
+import { type VerifyEmailData, verifyEmailPage } from './views.ts'
+import { Field, redirect, type Steps, show, type Visit } from './visit-routes.ts'
+
+const VerifyEmailBody = Type.Object({ code: Field })
+const notices = ['sent', 'capped', 'waiting'] as const
+
+export function mountVerifyEmail({ page, form }: Steps, oidc: Oidc): void {
+  page('verify-email', visit => {
+    const { notice } = visit.request.query as { notice?: unknown }
+    const known = notices.find(one => one === notice) ?? null
+    return show(visit, verifyEmailPage, verifyData(visit, { notice: known }))
+  })
+  form('verify-email', {
+    step: 'verify-email',
+    body: VerifyEmailBody,
+    act: async (visit, { code }) => {
+      if (code === undefined || code === '')
+        return await show(visit, verifyEmailPage, verifyData(visit, { problem: 'missing' }), 422)
+      const outcome = await verifyByCode(visit.ctx, { oidc, interaction: visit.interaction, code })
+      if (outcome.ok) return redirect(visit.reply, outcome)
+      return await show(visit, verifyEmailPage, verifyData(visit, { problem: outcome.reason }), 422)
+    }
+  })
+  form('verify-email/resend', {
+    step: 'verify-email',
+    body: Type.Object({}),
+    act: async ({ reply, ctx, interaction }) => {
+      const outcome = await resend(ctx, interaction)
+      return redirect(reply, { url: `/interaction/${interaction.uid}/verify-email?notice=${outcome}` })
+    }
+  })
+}
+
+const verifyData = (
+  { interaction: { uid, client, progress, account, authenticated } }: Visit,
+  over: Partial<VerifyEmailData>
+): VerifyEmailData => ({
+  action: `/interaction/${uid}/verify-email`,
+  resendAction: `/interaction/${uid}/verify-email/resend`,
+  startOverUrl: `/interaction/${uid}/sign-up`,
+  goOnUrl: `/interaction/${uid}/verify-email?notice=waiting`,
+  clientName: client.name,
+  // The account may be somebody else's while nobody is proven: only what was typed here is shown.
+  email: progress.pendingEmail ?? (authenticated ? (account?.email ?? '') : ''),
+  problem: null,
+  notice: null,
+  ...over
+})

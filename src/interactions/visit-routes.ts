@@ -1,0 +1,145 @@
+// What the routes of every step share: who visits which sign-in, whether the step is theirs, and how its page is shown.
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type TObject, Type } from 'typebox'
+import type { Context } from '../context.ts'
+import { HashingBusy } from '../credentials/hashing-queue.ts'
+import { requireCsrf } from '../http/csrf.ts'
+import { InteractionExpired, withFacts } from '../http/errors.ts'
+import { requestContext } from '../http/request-context.ts'
+import { sourceOf } from '../http/security-headers.ts'
+import { type Page, sendPage } from '../http/view.ts'
+import type { Oidc } from '../oidc/oidc.ts'
+import { applicationCookie, findApplicationHome, type Interaction, readInteraction } from '../oidc/service.ts'
+import { mayShow, type Step } from './model.ts'
+import { goOn, type Onward, progressOf } from './service.ts'
+
+export const InteractionParams = Type.Object({ uid: Type.String() })
+
+/** A field of a form, whatever was posted in it: the use cases tell all faults at once, and the page keeps what was typed. */
+export const Field = Type.Optional(Type.Unknown())
+type Typed = Record<string, unknown>
+
+export type Visit = { request: FastifyRequest; reply: FastifyReply; ctx: Context; interaction: Interaction }
+type StepPage = Step | 'sign-up'
+
+export type Steps = {
+  /** GET of a step's page. Whose step is another one is sent there. */
+  page: (path: StepPage, show: (visit: Visit) => Promise<FastifyReply>) => void
+  /** POST of a form of `step`; null: allowed at any step. */
+  form: (
+    path: string,
+    form: { step: StepPage | null; body: TObject; act: (visit: Visit, typed: Typed) => Promise<FastifyReply> }
+  ) => void
+  goOn: (visit: Visit) => Promise<FastifyReply>
+}
+
+export function createSteps(app: FastifyInstance, service: Context, oidc: Oidc): Steps {
+  const typed = app.withTypeProvider<TypeBoxTypeProvider>()
+  const goOnFrom = async ({ reply, ctx, interaction }: Visit) =>
+    redirect(reply, await goOn(ctx, oidc, interaction))
+  const isTheirs = (step: StepPage | null, { interaction }: Visit) =>
+    step === null || mayShow(step, progressOf(interaction))
+  return {
+    goOn: goOnFrom,
+    page: (path, show) => {
+      typed.get(
+        `/interaction/:uid/${path}`,
+        { schema: { params: InteractionParams } },
+        async (request, reply) => {
+          const visit = await visitOf({ service, oidc }, request, reply)
+          return await (isTheirs(path, visit) ? show : goOnFrom)(visit)
+        }
+      )
+    },
+    form: (path, { step, body, act }) => {
+      const options = {
+        schema: { params: InteractionParams, body },
+        preValidation: requireOwnForm,
+        config: { rateLimit: {} }
+      }
+      typed.post(`/interaction/:uid/${path}`, options, async (request, reply) => {
+        const visit = await visitOf({ service, oidc }, request, reply)
+        return isTheirs(step, visit) ? await act(visit, request.body as Typed) : await goOnFrom(visit)
+      })
+    }
+  }
+}
+
+type Parts = { service: Context; oidc: Oidc }
+
+/** The sign-in that the URL and the browser's cookie agree on. Throws `InteractionExpired` without one. */
+export async function visitOf(
+  { service, oidc }: Parts,
+  request: FastifyRequest,
+  reply: FastifyReply
+): Promise<Visit> {
+  const { uid } = request.params as { uid: string }
+  const interaction = await readInteraction(oidc, uid, { request: request.raw, response: reply.raw })
+  if (interaction === null) throw await expired(oidc, request)
+  reply.setCookie(applicationCookie, interaction.client.clientId, {
+    path: '/',
+    httpOnly: true,
+    sameSite: 'lax',
+    secure: request.server.csrf.secure,
+    maxAge: 86_400
+  })
+  return { request, reply, ctx: requestContext(service, request), interaction }
+}
+
+/** The application that this browser last signed in to. */
+export async function homeOf(
+  oidc: Oidc,
+  request: FastifyRequest
+): Promise<{ name: string; url: string } | null> {
+  const clientId = request.cookies[applicationCookie]
+  return clientId === undefined ? null : await findApplicationHome(oidc, clientId)
+}
+
+/** Never a dead end: the page leads back to the application. */
+async function expired(oidc: Oidc, request: FastifyRequest): Promise<Error> {
+  const home = await homeOf(oidc, request)
+  const error = new InteractionExpired()
+  return home === null ? error : withFacts(error, { link: { href: home.url, label: `Go to ${home.name}` } })
+}
+
+/** A form that is out of date is not the end: the sign-in has it anew. */
+async function requireOwnForm(request: FastifyRequest): Promise<void> {
+  const href = `/interaction/${encodeURIComponent((request.params as { uid: string }).uid)}`
+  await requireCsrf(request).catch(error => {
+    throw withFacts(error, { link: { href, label: 'Go on with the sign-in' } })
+  })
+}
+
+export const asText = (value: unknown): string => (typeof value === 'string' ? value.slice(0, 1000) : '')
+export const redirect = (reply: FastifyReply, { url }: Onward): FastifyReply => reply.redirect(url, 303)
+
+export async function unlessBusy<T>(work: Promise<T>): Promise<T | HashingBusy> {
+  try {
+    return await work
+  } catch (error) {
+    if (error instanceof HashingBusy) return error
+    throw error
+  }
+}
+
+/** Chrome holds redirects after a form to form-action, and the last of them goes to the application. */
+export async function show<Data extends object>(
+  { reply, interaction }: Visit,
+  page: Page<Data>,
+  data: Data,
+  status = 200
+): Promise<FastifyReply> {
+  const source = sourceOf(interaction.redirectUri)
+  return await sendPage(reply, page, data, { status, formAction: source === null ? [] : [source] })
+}
+
+export async function showBusy<Data extends object>(
+  visit: Visit,
+  busy: HashingBusy,
+  page: Page<Data>,
+  data: Data
+): Promise<FastifyReply> {
+  visit.reply.header('retry-after', Math.ceil(busy.retryAfterSeconds))
+  return await show(visit, page, data, 503)
+}
