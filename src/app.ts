@@ -11,6 +11,7 @@ import type { Pool } from './db/connect.ts'
 import { listen } from './db/listen.ts'
 import { mountHome, mountMailbox } from './development/routes.ts'
 import { createMailboxTransport } from './development/service.ts'
+import { createClientErrorHandler } from './http/client-error.ts'
 import { registerCsrf } from './http/csrf.ts'
 import { answerFrameworkError, registerErrorHandler } from './http/error-handler.ts'
 import { mountHealth } from './http/health.ts'
@@ -58,8 +59,8 @@ export async function startApp({ config, pool, now, logger, jobs: plan = {} }: A
   http.setValidatorCompiler(TypeBoxValidatorCompiler)
   await http.register(cookie)
   await http.register(formbody, { bodyLimit: 64 * 1024 })
-  // Forms and JSON are all that is read; text is 415.
-  http.removeContentTypeParser('text/plain')
+  // Forms are all that is read, anything else is 415: in JSON an address could be a list or an object.
+  http.removeContentTypeParser(['application/json', 'text/plain'])
   await registerSecurityHeaders(http, config)
   await registerViews(http, config)
   registerCsrf(http, config)
@@ -116,7 +117,8 @@ function createServer({
     onProtoPoisoning: 'error' as const,
     onConstructorPoisoning: 'error' as const,
     http: { headersTimeout: 20_000, maxHeaderSize: 16 * 1024 },
-    frameworkErrors: answerFrameworkError as never
+    frameworkErrors: answerFrameworkError as never,
+    clientErrorHandler: createClientErrorHandler(now)
   }
   return typeof logger === 'boolean' || logger === undefined
     ? Fastify({ ...server, logger: logger ?? false })

@@ -68,4 +68,7 @@ function reportFaults({ log }: Context, provider: Provider): void {
   provider.on('server_error', (koa, error) =>
     log.error({ err: error, requestId: (koa.req as { id?: string }).id }, 'the protocol failed')
   )
+  // Else Koa writes these to the console: mostly clients that went away, or sent what is not HTTP, half-way.
+  const emitter: NodeJS.EventEmitter = provider as never
+  emitter.on('error', error => log.debug({ err: error }, 'a request to the protocol broke off'))
 }

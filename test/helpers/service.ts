@@ -95,7 +95,7 @@ export async function startService(
     })
   }
   const [app] = apps as [App]
-  const demoClients = await ensureDemoClients(app.ctx, { demoPort: port + 1 })
+  const demoClients = config.development ? await ensureDemoClients(app.ctx, { demoPort: port + 1 }) : []
   if (nodes === 1) await app.http.listen({ host: 'localhost', port })
   else
     await startRoundRobin(
