@@ -7,6 +7,7 @@ import { hashToken } from '../lib/tokens.ts'
 import { fromSeconds, type SessionPayload, toPayload, toSeconds } from '../sessions/model.ts'
 import { findSessionByIdHash, findSessionByUid } from '../sessions/repository.ts'
 import { endSessionWrites, sessionWrites } from '../sessions/service.ts'
+import { openSecrets, sealSecrets } from './interaction-secrets.ts'
 import type { Payload, StoredToken } from './model.ts'
 import {
   consumeArtifact,
@@ -310,7 +311,7 @@ const interactions: Part = ({ sql, now }) => ({
     if (grantId !== undefined) unit.grants.set(grantId, Promise.resolve(row.grant))
     if (row.accountId !== null && row.authenticatedAt !== null)
       unit.proof = { accountId: row.accountId, at: row.authenticatedAt }
-    return { ...row.payload, jti: uid }
+    return { ...openSecrets(uid, row.payload), jti: uid }
   },
   upsert: async (uid, payload) => {
     const params = payload.params as { client_id?: string } | undefined
@@ -324,7 +325,7 @@ const interactions: Part = ({ sql, now }) => ({
         clientId: params?.client_id ?? null,
         accountId: proof?.accountId ?? session.accountId ?? null,
         authenticatedAt: proof?.at ?? null,
-        payload: stored,
+        payload: sealSecrets(uid, stored),
         createdAt: now(),
         expiresAt: fromSeconds(payload.exp ?? 0)
       })
