@@ -1,5 +1,5 @@
 // The whole path of a newcomer through the demo application, in a real browser: on a phone and a desktop, with and
-// without script. WALK_PICTURES=1 also writes a picture of every page, in both themes, to test/screenshots/.
+// without script. PICTURES=1 also writes a picture of every page, in both themes, to test/screenshots/.
 import t, { type Test } from 'tap'
 import { openBrowser } from '../helpers/browser.ts'
 import { openPerson, type Person, sidewaysOverflow, type Tab, takePictures } from '../helpers/person.ts'
@@ -34,7 +34,7 @@ for (const { screen, script, confirm } of runs) {
       t.equal(await sidewaysOverflow(tab), 0, `${page} does not scroll sideways`)
       pages += 1
       const name = `walk-${screen}-${String(pages).padStart(2, '0')}-${page}`
-      if (script && process.env.WALK_PICTURES !== undefined) await takePictures(tab, name)
+      if (script && process.env.PICTURES !== undefined) await takePictures(tab, name)
     }
     const walk = { t, person, see, email: `ada.${screen}.${script}@example.org` }
     await signUp(walk)
