@@ -1,17 +1,22 @@
 // The link of a mail that confirms an address. It may be opened in any browser.
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { findEmailToken } from '../accounts/email-token-repository.ts'
 import type { Context } from '../context.ts'
 import { requireCsrf } from '../http/csrf.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sendPage } from '../http/view.ts'
 import { hashToken } from '../lib/tokens.ts'
+import type { Oidc } from '../oidc/oidc.ts'
+import { applicationCookie, findApplicationHome } from '../oidc/service.ts'
 import { addressConfirmedPage, confirmAddressPage } from './email-link-views.ts'
 import { verifyByLink } from './service.ts'
 
 /** GET shows a button, since mail scanners follow links; POST spends the token. */
-export function mountEmailLink(app: FastifyInstance, service: Context): void {
+export function mountEmailLink(app: FastifyInstance, service: Context, oidc: Oidc): void {
   type Link = { Params: { token: string }; Querystring: { interaction?: string } }
+  const home = async (request: FastifyRequest) =>
+    await findApplicationHome(oidc, request.cookies[applicationCookie] ?? '')
+
   app.get<Link>('/verify-email/:token', async (request, reply) => {
     const found = await findEmailToken(service.sql, hashToken(request.params.token))
     const state = found === null ? 'invalid' : found.expiresAt <= service.now() ? 'expired' : 'ready'
@@ -19,7 +24,7 @@ export function mountEmailLink(app: FastifyInstance, service: Context): void {
     return await sendPage(
       reply,
       confirmAddressPage,
-      { action: request.url, email, state },
+      { action: request.url, email, state, application: state === 'ready' ? null : await home(request) },
       { status: state === 'ready' ? 200 : 410 }
     )
   })
@@ -37,11 +42,11 @@ export function mountEmailLink(app: FastifyInstance, service: Context): void {
         return await sendPage(
           reply,
           confirmAddressPage,
-          { action: request.url, email: '', state: outcome.reason },
+          { action: request.url, email: '', state: outcome.reason, application: await home(request) },
           { status: 410 }
         )
       if (outcome.continueUid === null)
-        return await sendPage(reply, addressConfirmedPage, { continueUrl: null })
+        return await sendPage(reply, addressConfirmedPage, { application: await home(request) })
       return reply.redirect(`/interaction/${encodeURIComponent(outcome.continueUid)}?confirmed`, 303)
     }
   )
