@@ -71,7 +71,7 @@ export async function startApp({ config, pool, now, logger, jobs: plan = {} }: A
   mountHealth(http, ctx)
   mountHome(http, config)
   mountInteractions(http, ctx, oidc)
-  mountEmailLink(http, ctx)
+  mountEmailLink(http, ctx, oidc)
   if (config.developmentMailbox) mountMailbox(http, ctx)
   await http.ready()
 

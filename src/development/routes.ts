@@ -14,9 +14,7 @@ export function mountMailbox(app: FastifyInstance, ctx: Context): void {
   )
 }
 
-export function mountHome(app: FastifyInstance, { issuer, developmentMailbox }: Config): void {
-  app.get(
-    '/',
-    async (_request, reply) => await sendPage(reply, homePage, { issuer, development: developmentMailbox })
-  )
+export function mountHome(app: FastifyInstance, { issuer, developmentMailbox, port }: Config): void {
+  const demoUrl = developmentMailbox ? `http://localhost:${port + 1}/` : null
+  app.get('/', async (_request, reply) => await sendPage(reply, homePage, { issuer, demoUrl }))
 }

@@ -1,9 +1,9 @@
 // The start page, and the mailbox that stands in for real mail during development.
 import { definePage, webUrl } from '../http/view.ts'
 
-export const homePage = definePage<{ issuer: string; development: boolean }>('development/home', {
-  development: { issuer: 'http://localhost:3000', development: true },
-  production: { issuer: 'https://id.example.org', development: false }
+export const homePage = definePage<{ issuer: string; demoUrl: string | null }>('development/home', {
+  development: { issuer: 'http://localhost:3000', demoUrl: 'http://localhost:3001/' },
+  production: { issuer: 'https://id.example.org', demoUrl: null }
 })
 
 export type MailboxMessage = {

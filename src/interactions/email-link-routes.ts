@@ -8,14 +8,16 @@ import { requireCsrf } from '../http/csrf.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sendPage } from '../http/view.ts'
 import { hashToken } from '../lib/tokens.ts'
+import type { Oidc } from '../oidc/oidc.ts'
 import { addressConfirmedPage, confirmAddressPage } from './email-link-views.ts'
 import { verifyByLink } from './service.ts'
+import { homeOf } from './visit-routes.ts'
 
 const EmailLinkParams = Type.Object({ token: Type.String() })
 const EmailLinkQuery = Type.Object({ interaction: Type.Optional(Type.Unknown()) })
 
 /** GET shows a button, since mail scanners follow links; POST spends the token. */
-export function mountEmailLink(app: FastifyInstance, service: Context): void {
+export function mountEmailLink(app: FastifyInstance, service: Context, oidc: Oidc): void {
   const typed = app.withTypeProvider<TypeBoxTypeProvider>()
   const schema = { params: EmailLinkParams, querystring: EmailLinkQuery }
   typed.get('/verify-email/:token', { schema }, async (request, reply) => {
@@ -25,7 +27,12 @@ export function mountEmailLink(app: FastifyInstance, service: Context): void {
     return await sendPage(
       reply,
       confirmAddressPage,
-      { action: request.url, email, state },
+      {
+        action: request.url,
+        email,
+        state,
+        application: state === 'ready' ? null : await homeOf(oidc, request)
+      },
       { status: state === 'ready' ? 200 : 410 }
     )
   })
@@ -43,11 +50,11 @@ export function mountEmailLink(app: FastifyInstance, service: Context): void {
         return await sendPage(
           reply,
           confirmAddressPage,
-          { action: request.url, email: '', state: outcome.reason },
+          { action: request.url, email: '', state: outcome.reason, application: await homeOf(oidc, request) },
           { status: 410 }
         )
       if (outcome.continueUid === null)
-        return await sendPage(reply, addressConfirmedPage, { continueUrl: null })
+        return await sendPage(reply, addressConfirmedPage, { application: await homeOf(oidc, request) })
       return reply.redirect(`/interaction/${encodeURIComponent(outcome.continueUid)}?confirmed`, 303)
     }
   )

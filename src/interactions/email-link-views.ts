@@ -1,14 +1,29 @@
 // The pages behind the link of a mail that confirms an address. They may be opened in any browser.
 import { definePage } from '../http/view.ts'
 
-export type ConfirmAddressData = { action: string; email: string; state: 'ready' | 'invalid' | 'expired' }
+/** The application that the person came from, where this browser remembers it. */
+type Application = { name: string; url: string } | null
+
+export type ConfirmAddressData = {
+  action: string
+  email: string
+  state: 'ready' | 'invalid' | 'expired'
+  application: Application
+}
+
+const application = { name: 'Tidewater Photos', url: 'https://photos.tidewater.example/' }
 
 export const confirmAddressPage = definePage<ConfirmAddressData>(
   'interactions/confirm-address',
   {
-    ready: { action: '/verify-email/q0d1', email: 'ines.moreau@example.org', state: 'ready' },
-    invalid: { action: '/verify-email/q0d1', email: '', state: 'invalid' },
-    expired: { action: '/verify-email/q0d1', email: 'ines.moreau@example.org', state: 'expired' }
+    ready: {
+      action: '/verify-email/q0d1',
+      email: 'ines.moreau@example.org',
+      state: 'ready',
+      application: null
+    },
+    invalid: { action: '/verify-email/q0d1', email: '', state: 'invalid', application: null },
+    expired: { action: '/verify-email/q0d1', email: 'ines.moreau@example.org', state: 'expired', application }
   },
   ({ state }) => ({
     words: {
@@ -25,10 +40,10 @@ export const confirmAddressPage = definePage<ConfirmAddressData>(
   })
 )
 
-export const addressConfirmedPage = definePage<{ continueUrl: string | null }>(
+export const addressConfirmedPage = definePage<{ application: Application }>(
   'interactions/address-confirmed',
   {
-    here: { continueUrl: '/interaction/Ab3' },
-    elsewhere: { continueUrl: null }
+    here: { application },
+    elsewhere: { application: null }
   }
 )

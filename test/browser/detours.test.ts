@@ -119,7 +119,7 @@ t.test('asking for another mail and reloading sends one mail, not two', async t 
 })
 
 t.test('the link opened in another browser lets the first one go on', async t => {
-  const first = await openPerson(t, browser, { screen: 'phone' })
+  const first = await openPerson(t, browser, { screen: 'phone', expected: [410] })
   await begin(first.tab)
   await signUp(first.tab, 'elsewhere@example.org')
   await first.tab.click('#go-on')
@@ -136,6 +136,11 @@ t.test('the link opened in another browser lets the first one go on', async t =>
   t.match(await heading(first.tab), 'asks for access')
   await first.tab.click('#allow')
   t.equal(await heading(first.tab), 'Hello, Ada Lovelace')
+
+  await first.tab.goto(mail?.links[0] ?? '')
+  t.equal(await heading(first.tab), 'This link is not good any more')
+  await first.tab.click('#to-application')
+  t.equal(await heading(first.tab), 'Hello, Ada Lovelace', 'a link that was used leads on too')
   t.strictSame([...first.faults, ...other.faults], [])
 })
 

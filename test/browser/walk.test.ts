@@ -1,6 +1,9 @@
 // The whole path of a newcomer through the demo application, in a real browser: on a phone and a desktop, with and
-// without script. WALK_PICTURES=1 also writes a picture of every page, in both themes, to test/screenshots/.
+// without script. PICTURES=1 also writes a picture of every page, in both themes, to test/screenshots/;
+// README_PICTURE=1 makes docs/screenshot.png anew.
+import { resolve } from 'node:path'
 import t, { type Test } from 'tap'
+import { createApplication, newcomer } from '../helpers/application.ts'
 import { openBrowser } from '../helpers/browser.ts'
 import { openPerson, type Person, sidewaysOverflow, type Tab, takePictures } from '../helpers/person.ts'
 import { password, startService } from '../helpers/service.ts'
@@ -34,7 +37,7 @@ for (const { screen, script, confirm } of runs) {
       t.equal(await sidewaysOverflow(tab), 0, `${page} does not scroll sideways`)
       pages += 1
       const name = `walk-${screen}-${String(pages).padStart(2, '0')}-${page}`
-      if (script && process.env.WALK_PICTURES !== undefined) await takePictures(tab, name)
+      if (script && process.env.PICTURES !== undefined) await takePictures(tab, name)
     }
     const walk = { t, person, see, email: `ada.${screen}.${script}@example.org` }
     await signUp(walk)
@@ -116,3 +119,36 @@ async function signOut({ t, see }: Walk, tab: Tab): Promise<void> {
   await tab.click('#sign-in')
   await see(tab, 'sign-in-again', 'Sign in')
 }
+
+t.test('the picture of the README', { skip: process.env.README_PICTURE === undefined }, async () => {
+  const application = await createApplication(
+    service,
+    await service.register({
+      client_name: 'Tidewater Photos',
+      client_uri: 'https://photos.tidewater.example/',
+      policy_uri: 'https://photos.tidewater.example/privacy',
+      tos_uri: 'https://photos.tidewater.example/terms',
+      redirect_uris: ['https://photos.tidewater.example/callback'],
+      grant_types: ['authorization_code', 'refresh_token'],
+      scope: 'openid profile email'
+    })
+  )
+  const { email } = await newcomer(service, await createApplication(service))
+  const half = { width: 640, height: 800 }
+  const page = await browser.newPage({ viewport: half, deviceScaleFactor: 1.5, colorScheme: 'light' })
+  const { url } = await application.begin({ scope: 'openid profile email' })
+  await page.goto(url)
+  await page.fill('#email', email)
+  const signIn = await page.screenshot({ animations: 'disabled' })
+  await page.fill('#password', password)
+  await page.click('#sign-in')
+  await page.emulateMedia({ colorScheme: 'dark' })
+  const consent = await page.screenshot({ animations: 'disabled' })
+  await page.setViewportSize({ width: 1280, height: 800 })
+  const images = [signIn, consent].map(
+    image => `<img width="640" height="800" src="data:image/png;base64,${image.toString('base64')}">`
+  )
+  await page.goto('about:blank')
+  await page.setContent(`<body style="margin:0;display:flex">${images.join('')}`)
+  await page.screenshot({ path: resolve(import.meta.dirname, '../../docs/screenshot.png') })
+})

@@ -5,7 +5,7 @@ import { homePage } from '../../src/development/views.ts'
 import { sendPage } from '../../src/http/view.ts'
 import { createPagesApp, testConfig } from '../helpers/pages.ts'
 
-const home = { issuer: 'http://localhost:3000', development: true }
+const home = { issuer: 'http://localhost:3000', demoUrl: 'http://localhost:3001/' }
 
 t.test('everything a page names is served, with its type, to be kept for good', async t => {
   const app = await createPagesApp(t, testConfig(), app => {

@@ -22,8 +22,7 @@ t.test('every answer, errors and assets included, tells the browser to allow lit
   const app = await createPagesApp(t, testConfig(production), app => {
     app.get(
       '/',
-      async (_request, reply) =>
-        await sendPage(reply, homePage, { issuer: production.ISSUER, development: false })
+      async (_request, reply) => await sendPage(reply, homePage, { issuer: production.ISSUER, demoUrl: null })
     )
     app.get('/json', async () => ({ fine: true }))
     app.get('/broken', async () => {

@@ -63,7 +63,10 @@ t.test('TOK-1: keys rotate under way on two nodes, and every token verifies, old
   t.strictSame([...new Set(fetched.map(({ status }) => status))], [200])
   for (const node of [0, 1]) {
     const keys = await keysOf(node)
-    t.ok(fetched.every(({ jwt }) => verifies(jwt, keys)), `all verify with the keys of node ${node}`)
+    t.ok(
+      fetched.every(({ jwt }) => verifies(jwt, keys)),
+      `all verify with the keys of node ${node}`
+    )
     t.ok(verifies(before, keys), 'the oldest too')
   }
   t.equal((await introspect(service, client, before)).body.active, true)
