@@ -124,6 +124,8 @@ export async function compare(
 async function profile(work: Work, server: Server, directory: string): Promise<void> {
   await work.load.ask('prepare', { ...roundOf(work, server), steps: work.plan.steps })
   await server.child.ask('startProfile')
-  await work.load.ask('run', roundOf(work, server))
-  await server.child.ask('endProfile', join(directory, `${work.flow}-${server.target.name}.cpuprofile`))
+  const { count } = await work.load.ask<RoundResult>('run', roundOf(work, server))
+  const file = join(directory, `${work.flow}-${server.target.name}.cpuprofile`)
+  await server.child.ask('endProfile', file)
+  process.stderr.write(`${file}: ${count} requests\n`)
 }

@@ -16,7 +16,7 @@ import { registerCsrf } from './http/csrf.ts'
 import { answerFrameworkError, registerErrorHandler } from './http/error-handler.ts'
 import { mountHealth } from './http/health.ts'
 import { registerRateLimit } from './http/rate-limit.ts'
-import { registerSecurityHeaders, securityHeaders } from './http/security-headers.ts'
+import { registerSecurityHeaders } from './http/security-headers.ts'
 import { registerViews } from './http/view.ts'
 import { mountEmailLink } from './interactions/email-link-routes.ts'
 import { mountInteractions } from './interactions/routes.ts'
@@ -66,8 +66,8 @@ export async function startApp({ config, pool, now, logger, jobs: plan = {} }: A
   registerCsrf(http, config)
   registerErrorHandler(http)
   await registerRateLimit(http, config)
-  const oidc = await startOidc(ctx, createProtocolPages(http))
-  await mountProvider(http, oidc, await securityHeaders(config))
+  const oidc = await startOidc(ctx, createProtocolPages(http), http.securityHeaders)
+  await mountProvider(http, oidc)
   mountHealth(http, ctx)
   mountHome(http, config)
   mountInteractions(http, ctx, oidc)

@@ -20,6 +20,11 @@ export async function runBatch(sql: Sql, writes: readonly Write[]): Promise<numb
   if (writes.length === 0) return []
   const values: Value[] = []
   const bind = (value: Value) => `$${values.push(value)}`
+  const [first] = writes
+  if (first !== undefined && writes.length === 1) {
+    const { count } = await sql.unsafe(first.text(bind), values as never[], { prepare: true })
+    return [count]
+  }
   const parts = writes.map((write, index) => {
     const condition =
       write.onlyAfter === undefined ? '' : ` where exists (select from w${writes.indexOf(write.onlyAfter)})`

@@ -1,5 +1,5 @@
 // Public ids.
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 
 /**
  * A UUID version 7: the millisecond it was made in, then 74 random bits, so that ids sort by age.
@@ -7,11 +7,10 @@ import { randomBytes } from 'node:crypto'
  * @see RFC 9562 §5.7
  */
 export function createId(now: Date): string {
-  const bytes = randomBytes(16)
-  bytes.writeUIntBE(now.getTime(), 0, 6)
-  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x70, 6)
-  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8)
-  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
+  const time = now.getTime().toString(16).padStart(12, '0')
+  // Node keeps random bytes in stock for its version 4 UUIDs: ten times as fast as asking for 16 each time. Theirs and
+  // ours are alike from the version on.
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`
 }
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/

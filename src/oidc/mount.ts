@@ -13,6 +13,13 @@ import { findLostSuccessor, LostRotation } from './rotation.ts'
 import { introspectStructuredToken } from './structured-tokens.ts'
 import { createUnit, currentUnit, flushUnit, inUnit } from './unit-of-work.ts'
 
+/** What is answered from memory. */
+export const metadataPaths = [
+  '/.well-known/openid-configuration',
+  '/.well-known/oauth-authorization-server',
+  routes.jwks
+]
+
 const paths: [string[], string[]][] = [
   [['GET'], [routes.authorization, `${routes.authorization}/:uid`, `${routes.end_session}/success`]],
   [['GET', 'POST'], [routes.end_session]],
@@ -24,12 +31,8 @@ const paths: [string[], string[]][] = [
   ]
 ]
 
-/** Registers the protocol's endpoints. `headers` are set on every answer; the library adds its own to them. */
-export async function mountProvider(
-  app: FastifyInstance,
-  oidc: Oidc,
-  headers: Record<string, string>
-): Promise<void> {
+/** Registers the protocol's endpoints. */
+export async function mountProvider(app: FastifyInstance, oidc: Oidc): Promise<void> {
   await app.register(async scope => {
     // The library reads the body itself.
     scope.removeAllContentTypeParsers()
@@ -40,20 +43,15 @@ export async function mountProvider(
           method,
           url,
           exposeHeadRoute: false,
-          handler: (request, reply) => handOver(oidc, headers, request, reply)
+          handler: (request, reply) => handOver(oidc, request, reply)
         })
   })
   await app.register(async scope => serveMetadata(scope, oidc))
 }
 
-function handOver(
-  oidc: Oidc,
-  headers: Record<string, string>,
-  request: FastifyRequest,
-  reply: FastifyReply
-): FastifyReply {
+function handOver(oidc: Oidc, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { raw } = reply
-  for (const name of Object.keys(headers)) raw.setHeader(name, headers[name] ?? '')
+  for (const name of Object.keys(oidc.headers)) raw.setHeader(name, oidc.headers[name] ?? '')
   reply.hijack()
   pinHost(request.raw, oidc.issuer)
   Object.assign(request.raw, { id: request.id })
@@ -130,15 +128,15 @@ export async function readDocument(
   provider: Provider,
   { ctx, issuer }: Pick<Oidc, 'ctx' | 'issuer'>,
   path: string
-): Promise<Buffer> {
+): Promise<string> {
   const request = new IncomingMessage(new Socket())
   request.method = 'GET'
   request.url = path
   pinHost(request, issuer)
   const response = new ServerResponse(request)
-  return await new Promise<Buffer>((resolve, reject) => {
+  return await new Promise<string>((resolve, reject) => {
     response.end = ((chunk: string | Buffer) => {
-      if (response.statusCode === 200) resolve(Buffer.from(chunk))
+      if (response.statusCode === 200) resolve(chunk.toString())
       else reject(new Error(`${path} answered ${response.statusCode}`))
       return response
     }) as typeof response.end
@@ -146,25 +144,16 @@ export async function readDocument(
   })
 }
 
-/** Discovery and the key set change only with the keys: they are answered from memory. */
+/** Discovery and the key set change only with the keys: they are answered from memory, with headers made in advance. */
 function serveMetadata(scope: FastifyInstance, oidc: Oidc): void {
-  for (const path of [
-    '/.well-known/openid-configuration',
-    '/.well-known/oauth-authorization-server',
-    routes.jwks
-  ]) {
+  for (const path of metadataPaths) {
     scope.get(path, (request, reply) => {
-      const document = oidc.document(path)
-      reply
-        .header('access-control-allow-origin', '*')
-        .header('cache-control', 'public, max-age=3600, stale-if-error=86400')
-        .header('etag', document.etag)
-      if (request.headers['if-none-match'] === document.etag) return reply.code(304).send()
+      const { etag, body, headers } = oidc.document(path)
+      const known = request.headers['if-none-match'] === etag
+      reply.hijack()
+      reply.raw.writeHead(known ? 304 : 200, known ? headers.known : headers.whole)
+      reply.raw.end(known ? undefined : body)
       return reply
-        .type(
-          path === routes.jwks ? 'application/jwk-set+json; charset=utf-8' : 'application/json; charset=utf-8'
-        )
-        .send(document.body)
     })
     scope.options(path, (_request, reply) =>
       reply
@@ -179,8 +168,20 @@ function serveMetadata(scope: FastifyInstance, oidc: Oidc): void {
   }
 }
 
-export type Document = { body: Buffer; etag: string }
-export const toDocument = (body: Buffer): Document => ({
-  body,
-  etag: `"${hash('sha256', body, 'base64url').slice(0, 22)}"`
-})
+/** `headers` as Node writes them: names and values by turns. `known`: for a client that has this version. */
+export type Document = { body: string; etag: string; headers: { whole: string[]; known: string[] } }
+
+/** A document with its headers, `headers` among them. */
+export function toDocument(path: string, body: string, headers: Record<string, string>): Document {
+  const etag = `"${hash('sha256', body, 'base64url').slice(0, 22)}"`
+  const known = Object.entries({
+    ...headers,
+    'access-control-allow-origin': '*',
+    'cache-control': 'public, max-age=3600, stale-if-error=86400',
+    etag
+  }).flat()
+  const type = path === routes.jwks ? 'application/jwk-set+json' : 'application/json'
+  const length = String(Buffer.byteLength(body))
+  const whole = [...known, 'content-type', `${type}; charset=utf-8`, 'content-length', length]
+  return { body, etag, headers: { whole, known } }
+}

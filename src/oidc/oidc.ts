@@ -2,7 +2,7 @@
 import type { Configuration, Provider } from 'oidc-provider'
 import type { Context } from '../context.ts'
 import { loadSigningKeys } from '../keys/service.ts'
-import { type Document, readDocument, settleBeforeAnswer, toDocument } from './mount.ts'
+import { type Document, metadataPaths, readDocument, settleBeforeAnswer, toDocument } from './mount.ts'
 import { createProvider, type ProtocolPages, routes } from './provider.ts'
 import type { Registry } from './registry.ts'
 import { readVerificationKeys, type VerificationKeys } from './structured-tokens.ts'
@@ -19,6 +19,8 @@ export type Instance = {
 export type Oidc = {
   ctx: Context
   issuer: URL
+  /** On every answer; the library adds its own to them. */
+  headers: Record<string, string>
   current: () => Instance
   document: (path: string) => Document
   renderError: NonNullable<Configuration['renderError']>
@@ -26,12 +28,17 @@ export type Oidc = {
   reload: () => Promise<void>
 }
 
-/** Starts the protocol with the signing keys that there are. */
-export async function startOidc(ctx: Context, pages: ProtocolPages): Promise<Oidc> {
+/** Starts the protocol with the signing keys that there are. `headers` are set on every answer. */
+export async function startOidc(
+  ctx: Context,
+  pages: ProtocolPages,
+  headers: Record<string, string>
+): Promise<Oidc> {
   let instance: Instance
   const oidc: Oidc = {
     ctx,
     issuer: new URL(ctx.config.issuer),
+    headers,
     current: () => instance,
     document: path => {
       const document = instance.documents.get(path)
@@ -52,12 +59,8 @@ async function build(oidc: Oidc, pages: ProtocolPages): Promise<Instance> {
   settleBeforeAnswer(oidc, provider)
   reportFaults(oidc.ctx, provider)
   const documents = new Map<string, Document>()
-  for (const path of [
-    '/.well-known/openid-configuration',
-    '/.well-known/oauth-authorization-server',
-    routes.jwks
-  ])
-    documents.set(path, toDocument(await readDocument(provider, oidc, path)))
+  for (const path of metadataPaths)
+    documents.set(path, toDocument(path, await readDocument(provider, oidc, path), oidc.headers))
   const keySet = documents.get(routes.jwks)
   const keys: VerificationKeys = keySet === undefined ? new Map() : readVerificationKeys(keySet)
   return { provider, registry, callback: provider.callback(), documents, keys }

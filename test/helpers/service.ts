@@ -69,12 +69,12 @@ export async function startService(
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.faults))
   const { config } = loaded
   const statements: string[] = []
-  const onStatement = (text: string) =>
-    void (
-      /^\s*(begin|commit|rollback|savepoint|listen|unlisten)/i.test(text) ||
-      text === '' ||
+  // Job workers look for work at moments of their own; what a request queues is an insert.
+  const isBackground = (text: string) => /\bpgboss\b/.test(text) && !/insert into pgboss\.job\b/i.test(text)
+  const onStatement = (text: string) => {
+    if (text !== '' && !/^\s*(begin|commit|rollback|listen|unlisten)/i.test(text) && !isBackground(text))
       statements.push(text)
-    )
+  }
 
   const shift = clockShift()
   const apps: App[] = []
