@@ -57,6 +57,24 @@ t.test("the operator's logo stands above every page, under the brand's name", as
   t.equal((await app.inject(path ?? '')).body, '<svg xmlns="http://www.w3.org/2000/svg"/>')
 })
 
+t.test("the tab's icon is the operator's logo, else our castle in the accent colour", async t => {
+  const iconOf = async (settings: Record<string, string>) => {
+    const app = await createPagesApp(t, testConfig(settings), app => {
+      app.get('/', async (_request, reply) => await sendPage(reply, homePage, home))
+    })
+    const { body } = await app.inject('/')
+    const [, type, path = ''] = /<link rel="icon" type="([^"]+)" href="([^"]+)">/.exec(body) ?? []
+    const { headers, body: icon } = await app.inject(path)
+    t.equal(headers['content-type'], type)
+    return { path, icon }
+  }
+  t.match((await iconOf({ BRAND_ACCENT_COLOR: '#7a0019' })).icon, /fill="#7a0019".*fill="#ffffff"/)
+  t.match((await iconOf({ BRAND_ACCENT_COLOR: '#ffe14d' })).icon, /fill="#ffe14d".*fill="#000000"/)
+  const logo = join(t.testdir(), 'mark.svg')
+  writeFileSync(logo, '<svg xmlns="http://www.w3.org/2000/svg"/>')
+  t.match((await iconOf({ BRAND_LOGO: logo })).path, /brand-logo/)
+})
+
 t.test('the accent colour changes the stylesheet and its name', async t => {
   const stylesheetOf = async (color: string) => {
     const app = await createPagesApp(t, testConfig({ BRAND_ACCENT_COLOR: color }), app => {
