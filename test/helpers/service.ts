@@ -31,7 +31,7 @@ export type Service = {
   apps: App[]
   pool: Pool
   dataDir: string
-  /** The demo clients, by id. */
+  /** The demo clients, by id; none outside development. */
   clients: Record<string, DemoClient>
   /** Every statement that the service's pools send, but for BEGIN and COMMIT. Cut with `length = 0`. */
   statements: string[]
@@ -53,6 +53,8 @@ export async function startService(
     {
       PORT: String(port),
       DATA_DIR: dataDir,
+      // Already open; named since production asks for it.
+      DATABASE_URL: url,
       ENCRYPTION_KEY: randomBytes(32).toString('base64'),
       ARGON2_MEMORY_KIB: '7168',
       ARGON2_ITERATIONS: '1',
@@ -89,7 +91,7 @@ export async function startService(
     })
   }
   const [app] = apps as [App]
-  const demoClients = await ensureDemoClients(app.ctx, { demoPort: port + 1 })
+  const demoClients = config.development ? await ensureDemoClients(app.ctx, { demoPort: port + 1 }) : []
   if (nodes === 1) await app.http.listen({ host: 'localhost', port })
   else
     await startRoundRobin(
