@@ -29,7 +29,7 @@ type Body = Record<string, unknown>
 type Visit = { request: FastifyRequest; reply: FastifyReply; ctx: Context; interaction: Interaction }
 
 /** Which application the person came from, to lead them back when a sign-in is over. */
-const applicationCookie = 'application'
+const applicationCookie = ({ csrf }: FastifyInstance) => (csrf.secure ? '__Host-application' : 'application')
 
 export function mountInteractions(app: FastifyInstance, service: Context, oidc: Oidc): void {
   const get = (path: string, page: Step | 'sign-up' | null, show: (visit: Visit) => Promise<FastifyReply>) =>
@@ -50,7 +50,7 @@ export function mountInteractions(app: FastifyInstance, service: Context, oidc: 
     const { uid } = request.params as Params
     const interaction = await readInteraction(oidc, uid, { request: request.raw, response: reply.raw })
     if (interaction === null) throw await expired(request)
-    reply.setCookie(applicationCookie, interaction.client.clientId, {
+    reply.setCookie(applicationCookie(request.server), interaction.client.clientId, {
       path: '/',
       httpOnly: true,
       sameSite: 'lax',
@@ -62,7 +62,7 @@ export function mountInteractions(app: FastifyInstance, service: Context, oidc: 
 
   /** Never a dead end: the page leads back to the application. */
   async function expired(request: FastifyRequest): Promise<Error> {
-    const clientId = request.cookies[applicationCookie]
+    const clientId = request.cookies[applicationCookie(request.server)]
     const home = clientId === undefined ? null : await findApplicationHome(oidc, clientId)
     const error = new InteractionExpired()
     return home === null ? error : withFacts(error, { link: { href: home.url, label: `Go to ${home.name}` } })

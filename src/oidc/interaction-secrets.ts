@@ -21,6 +21,8 @@ export function sealSecrets(uid: string, payload: Payload): Payload {
 /** The payload as the library stored it. */
 export function openSecrets(uid: string, { sealed, ...payload }: Payload): Payload {
   if (typeof sealed !== 'string') return payload
-  const secrets = JSON.parse(open(keyOf(uid), Buffer.from(sealed, 'base64url'), context).toString()) as Payload
+  const secrets = JSON.parse(
+    open(keyOf(uid), Buffer.from(sealed, 'base64url'), context).toString()
+  ) as Payload
   return { ...payload, ...secrets }
 }

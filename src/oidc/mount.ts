@@ -13,7 +13,15 @@ import { introspectStructuredToken } from './structured-tokens.ts'
 import { createUnit, currentUnit, flushUnit, inUnit } from './unit-of-work.ts'
 
 const paths: [string[], string[]][] = [
-  [['GET'], [routes.authorization, `${routes.authorization}/:uid`, routes.end_session, `${routes.end_session}/success`]],
+  [
+    ['GET'],
+    [
+      routes.authorization,
+      `${routes.authorization}/:uid`,
+      routes.end_session,
+      `${routes.end_session}/success`
+    ]
+  ],
   [['GET', 'POST', 'OPTIONS'], [routes.userinfo]],
   [['POST'], [`${routes.end_session}/confirm`]],
   [

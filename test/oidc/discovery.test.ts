@@ -3,11 +3,7 @@ import t from 'tap'
 import { get, obtainTokens, post, registerPortal, signedInVisitor } from '../helpers/protocol.ts'
 import { startService } from '../helpers/service.ts'
 
-const documents = [
-  '/.well-known/openid-configuration',
-  '/.well-known/oauth-authorization-server',
-  '/jwks'
-]
+const documents = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server', '/jwks']
 
 t.test('discovery', async t => {
   const service = await startService(t)
@@ -57,7 +53,10 @@ t.test('discovery', async t => {
       'phone',
       'profile'
     ])
-    for (const name of ['id_token_signing_alg_values_supported', 'token_endpoint_auth_signing_alg_values_supported'])
+    for (const name of [
+      'id_token_signing_alg_values_supported',
+      'token_endpoint_auth_signing_alg_values_supported'
+    ])
       t.notOk((body[name] as string[]).includes('none'), name)
     t.notOk('registration_endpoint' in body)
     t.notOk('device_authorization_endpoint' in body)
@@ -151,17 +150,25 @@ t.test('discovery', async t => {
     t.notOk('sub' in sandboxed.body)
   })
 
-  await t.test('OID-21: a preflight promises no cookies, and pages with a session promise nothing', async t => {
-    for (const path of ['/token', '/userinfo', '/introspect', '/revoke', '/par']) {
-      const { headers } = await fetch(`${issuer}${path}`, {
-        method: 'OPTIONS',
-        headers: { origin: 'https://evil.example', 'access-control-request-method': 'POST' }
-      })
-      t.equal(headers.get('access-control-allow-credentials'), null, path)
+  await t.test(
+    'OID-21: a preflight promises no cookies, and pages with a session promise nothing',
+    async t => {
+      for (const path of ['/token', '/userinfo', '/introspect', '/revoke', '/par']) {
+        const { headers } = await fetch(`${issuer}${path}`, {
+          method: 'OPTIONS',
+          headers: { origin: 'https://evil.example', 'access-control-request-method': 'POST' }
+        })
+        t.equal(headers.get('access-control-allow-credentials'), null, path)
+      }
+      for (const path of [
+        '/auth?client_id=demo-web',
+        '/session/end',
+        '/interaction/x/sign-in',
+        '/dev/mailbox.json'
+      ]) {
+        const { headers } = await get(service, path, { origin: 'https://evil.example' })
+        t.equal(headers.get('access-control-allow-origin'), null, path)
+      }
     }
-    for (const path of ['/auth?client_id=demo-web', '/session/end', '/interaction/x/sign-in', '/dev/mailbox.json']) {
-      const { headers } = await get(service, path, { origin: 'https://evil.example' })
-      t.equal(headers.get('access-control-allow-origin'), null, path)
-    }
-  })
+  )
 })

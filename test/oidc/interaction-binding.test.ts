@@ -40,7 +40,11 @@ t.test('a sign-in under way', async t => {
     const { action } = findForm(page, 'sign-in-form')
     const other = await begin()
     const fields = findForm(other.page, 'sign-in-form').fields
-    for (const target of [action, action.replace('sign-in', 'consent'), action.replace('sign-in', 'cancel')]) {
+    for (const target of [
+      action,
+      action.replace('sign-in', 'consent'),
+      action.replace('sign-in', 'cancel')
+    ]) {
       const { status, headers } = await other.visitor.request(target, {
         method: 'POST',
         body: new URLSearchParams({ ...fields, email, password, decision: 'allow' })
@@ -75,16 +79,26 @@ t.test('a sign-in under way', async t => {
     t.match(callbackOf(late).searchParams.get('code'), /.+/)
   })
 
-  await t.test('OID-19: a cookie of the sign-in with another uid, or a changed one, opens nothing', async t => {
-    const { visitor, page } = await begin()
-    const other = await begin()
-    for (const [key, cookie] of visitor.cookies)
-      if (key.startsWith('interaction|')) visitor.cookies.set(key, { ...cookie, value: uidOf(other.page.url) })
-    t.equal((await visitor.request(page.url)).status, 400, 'the signature does not fit')
-    const planted = new Visitor()
-    planted.cookies.set('interaction|x', { value: uidOf(other.page.url), path: '/' })
-    t.equal((await planted.request(other.page.url)).status, 400, 'without a signature')
-  })
+  await t.test(
+    'OID-19: a cookie of the sign-in with another uid, or a changed one, opens nothing',
+    async t => {
+      const { visitor, page } = await begin()
+      const other = await begin()
+      for (const [key, cookie] of visitor.cookies)
+        if (key.startsWith('interaction|'))
+          visitor.cookies.set(key, { ...cookie, value: uidOf(other.page.url) })
+      t.equal((await visitor.request(page.url)).status, 400, 'the signature does not fit')
+      // A true cookie of the attacker's own sign-in, sent to the address of somebody else's.
+      const attacker = await begin()
+      for (const name of ['interaction', 'interaction.sig', 'resume', 'resume.sig'])
+        attacker.visitor.cookies.set(`${name}|/`, { value: attacker.visitor.cookie(name) ?? '', path: '/' })
+      t.equal((await attacker.visitor.request(attacker.page.url)).status, 200)
+      t.equal((await attacker.visitor.request(other.page.url)).status, 400, "another sign-in's cookie")
+      const planted = new Visitor()
+      planted.cookies.set('interaction|x', { value: uidOf(other.page.url), path: '/' })
+      t.equal((await planted.request(other.page.url)).status, 400, 'without a signature')
+    }
+  )
 
   await t.test('OID-5: what was asked at the beginning cannot be changed on the way', async t => {
     const { visitor, page } = await begin({ state: 'mine' })
@@ -110,12 +124,24 @@ t.test('a sign-in under way', async t => {
 
   await t.test('OID-5: only the code flow exists', async t => {
     const visitor = new Visitor()
-    for (const response_type of ['token', 'id_token', 'id_token token', 'code id_token', 'code token', 'none', 'x'])
+    for (const response_type of [
+      'token',
+      'id_token',
+      'id_token token',
+      'code id_token',
+      'code token',
+      'none',
+      'x'
+    ])
       for (const response_mode of [undefined, 'query', 'fragment', 'form_post']) {
         const { location, text } = await visitor.visit(
           authorizationUrl(service, client, { response_type, response_mode, nonce: 'n' })
         )
-        t.match(location ?? text, /unsupported_response_type|invalid_request|unauthorized_client/, response_type)
+        t.match(
+          location ?? text,
+          /unsupported_response_type|invalid_request|unauthorized_client/,
+          response_type
+        )
         t.notMatch(location ?? '', /(access|id)_token=|[?#&]code=/)
       }
   })
@@ -132,8 +158,14 @@ t.test('a sign-in under way', async t => {
       await visitor.visit(authorizationUrl(service, client, { response_mode: 'fragment' }))
     )
     t.equal(new URLSearchParams(fragment.hash.slice(1)).get('iss'), issuer)
-    for (const fault of [{ scope: 'openid', prompt: 'none', max_age: '0' }, { response_type: 'token' }, { prompt: 'none x' }]) {
-      const { searchParams, hash } = callbackOf(await new Visitor().visit(authorizationUrl(service, client, fault)))
+    for (const fault of [
+      { scope: 'openid', prompt: 'none', max_age: '0' },
+      { response_type: 'token' },
+      { prompt: 'none x' }
+    ]) {
+      const { searchParams, hash } = callbackOf(
+        await new Visitor().visit(authorizationUrl(service, client, fault))
+      )
       t.equal(searchParams.get('iss') ?? new URLSearchParams(hash.slice(1)).get('iss'), issuer)
     }
     for (const fault of [{}, { prompt: 'none', max_age: '0' }]) {

@@ -1,5 +1,13 @@
 // Access tokens that a resource verifies by itself (RFC 9068), for the resource that was asked for (RFC 8707).
-import { createHmac as hmacOf, createPublicKey, createSign, generateKeyPairSync, type JsonWebKey, sign, verify } from 'node:crypto'
+import {
+  createPublicKey,
+  createSign,
+  generateKeyPairSync,
+  createHmac as hmacOf,
+  type JsonWebKey,
+  sign,
+  verify
+} from 'node:crypto'
 import t from 'tap'
 import { registerResource } from '../../src/clients/resource-service.ts'
 import type { DemoClient } from '../../src/development/clients-service.ts'
@@ -32,9 +40,15 @@ t.test('JWT access tokens', async t => {
   const forItself = async (client: DemoClient, over: Fields = {}) =>
     await post(service, '/token', { grant_type: 'client_credentials', resource: api, ...over }, { client })
   const machine = async (over: Record<string, unknown>) =>
-    await service.register({ client_name: 'Machine', grant_types: ['client_credentials'], resources: [api], ...over })
+    await service.register({
+      client_name: 'Machine',
+      grant_types: ['client_credentials'],
+      resources: [api],
+      ...over
+    })
 
-  const keys = async () => (await get(service, '/jwks')).body.keys as (JsonWebKey & { kid: string; alg: string })[]
+  const keys = async () =>
+    (await get(service, '/jwks')).body.keys as (JsonWebKey & { kid: string; alg: string })[]
   const isSigned = async (jwt: string | undefined) => {
     const [header, payload, signature = ''] = (jwt ?? '').split('.')
     const { kid, alg } = readJwt(jwt).header
@@ -84,19 +98,30 @@ t.test('JWT access tokens', async t => {
     t.notMatch(body.access_token, /\./)
   })
 
-  await t.test('TOK-2: are for one resource of the client’s own; others look as if they did not exist', async t => {
-    for (const resource of ['https://api.example/v1', 'urn:nobody', 'x', '', 'urn:demo:api#x', 'URN:demo:api', 'urn:demo:api/']) {
-      const { status, body } = await forItself(demo, { resource: resource === '' ? 'urn:' : resource })
-      t.equal(status, 400, resource)
-      t.equal(body.error, 'invalid_target', resource)
+  await t.test(
+    'TOK-2: are for one resource of the client’s own; others look as if they did not exist',
+    async t => {
+      for (const resource of [
+        'https://api.example/v1',
+        'urn:nobody',
+        'x',
+        '',
+        'urn:demo:api#x',
+        'URN:demo:api',
+        'urn:demo:api/'
+      ]) {
+        const { status, body } = await forItself(demo, { resource: resource === '' ? 'urn:' : resource })
+        t.equal(status, 400, resource)
+        t.equal(body.error, 'invalid_target', resource)
+      }
+      const two = new URLSearchParams([
+        ['grant_type', 'client_credentials'],
+        ['resource', api],
+        ['resource', 'https://api.example/v1']
+      ])
+      t.equal((await post(service, '/token', two, { client: demo })).body.error, 'invalid_target')
     }
-    const two = new URLSearchParams([
-      ['grant_type', 'client_credentials'],
-      ['resource', api],
-      ['resource', 'https://api.example/v1']
-    ])
-    t.equal((await post(service, '/token', two, { client: demo })).body.error, 'invalid_target')
-  })
+  )
 
   await t.test('TOK-2: hold no scope beyond the client’s and the resource’s', async t => {
     const reader = await machine({ scope: 'api:read' })
@@ -127,16 +152,25 @@ t.test('JWT access tokens', async t => {
     t.equal(payload.sub, readJwt(body.id_token).payload.sub)
     t.notOk('email' in payload)
 
-    const ungranted = await refresh(service, client, body.refresh_token, { resource: 'https://api.example/v1' })
+    const ungranted = await refresh(service, client, body.refresh_token, {
+      resource: 'https://api.example/v1'
+    })
     t.equal(ungranted.body.error, 'invalid_target', 'its own resource, but never granted')
-    const wider = await refresh(service, client, body.refresh_token, { resource: api, scope: 'api:read api:write' })
+    const wider = await refresh(service, client, body.refresh_token, {
+      resource: api,
+      scope: 'api:read api:write'
+    })
     t.equal(wider.body.error, 'invalid_scope')
     const same = await refresh(service, client, body.refresh_token, { resource: api })
     t.equal(readJwt(same.body.access_token).payload.scope, 'api:read')
   })
 
   await t.test('TOK-2: a code redeems for no resource that was not asked for', async t => {
-    const code = await obtainCode(service, { client, visitor, params: { scope: 'openid api:read', resource: api } })
+    const code = await obtainCode(service, {
+      client,
+      visitor,
+      params: { scope: 'openid api:read', resource: api }
+    })
     const { body } = await redeem(service, client, code, { resource: 'https://api.example/v1' })
     t.equal(body.error, 'invalid_target')
     const asked = await visitor.visit(authorizationUrl(service, client, { resource: 'urn:nobody' }))
@@ -144,11 +178,16 @@ t.test('JWT access tokens', async t => {
   })
 
   await t.test('TOK-2: ID token and access token do not stand in for each other', async t => {
-    const code = await obtainCode(service, { client, visitor, params: { scope: 'openid api:read', resource: api } })
+    const code = await obtainCode(service, {
+      client,
+      visitor,
+      params: { scope: 'openid api:read', resource: api }
+    })
     const { body } = await redeem(service, client, code, { resource: api })
     t.equal(readJwt(body.id_token).header.typ, undefined)
     t.equal(readJwt(body.id_token).payload.aud, client.client_id)
-    for (const token of [body.id_token, body.access_token]) t.equal((await userinfo(service, token)).status, 401)
+    for (const token of [body.id_token, body.access_token])
+      t.equal((await userinfo(service, token)).status, 401)
     const hinted = await visitor.visit(
       authorizationUrl(service, client, { prompt: 'none', id_token_hint: body.access_token })
     )
@@ -202,11 +241,17 @@ t.test('TOK-1: a client assertion is believed only as it was registered', async 
   const forged: [string, string][] = [
     ['none', `${part({ alg: 'none' })}.${part(claims())}.`],
     ['no signature', `${withKey(claims()).split('.').slice(0, 2).join('.')}.`],
-    ['HS256 with the public key as its secret', hmac(publicKey.export({ type: 'spki', format: 'pem' }) as string)],
+    [
+      'HS256 with the public key as its secret',
+      hmac(publicKey.export({ type: 'spki', format: 'pem' }) as string)
+    ],
     ['HS256 with the public JWK', hmac(JSON.stringify(jwk))],
     ["a stranger's key", withKey(claims(), {}, stranger.privateKey)],
     ['a key of its own in the header', withKey(claims(), { jwk: strangerJwk }, stranger.privateKey)],
-    ['a key set of its own in the header', withKey(claims(), { jku: 'https://evil.example/jwks' }, stranger.privateKey)],
+    [
+      'a key set of its own in the header',
+      withKey(claims(), { jku: 'https://evil.example/jwks' }, stranger.privateKey)
+    ],
     ['a certificate of its own', withKey(claims(), { x5u: 'https://evil.example/x' }, stranger.privateKey)],
     ['an unknown kid', withKey(claims(), { kid: 'two' }, stranger.privateKey)],
     ['a critical header that nobody knows', withKey(claims(), { crit: ['x'], x: 1 })],

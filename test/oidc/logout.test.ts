@@ -27,7 +27,8 @@ t.test('signing out', async t => {
   }
   const endSession = (params: Fields) => {
     const url = new URL('/session/end', service.issuer)
-    for (const [name, value] of Object.entries(params)) if (value !== undefined) url.searchParams.set(name, value)
+    for (const [name, value] of Object.entries(params))
+      if (value !== undefined) url.searchParams.set(name, value)
     return url.href
   }
   const isSignedIn = async (visitor: Visitor) => {
@@ -73,7 +74,9 @@ t.test('signing out', async t => {
       'javascript:alert(1)'
     ])
       for (const named of [{ id_token_hint: id_token }, { client_id: client.client_id }]) {
-        const { status, location, text } = await visitor.visit(endSession({ ...named, post_logout_redirect_uri: uri }))
+        const { status, location, text } = await visitor.visit(
+          endSession({ ...named, post_logout_redirect_uri: uri })
+        )
         t.equal(status, 400, uri)
         t.equal(location, null)
         t.notMatch(text, '<form')
@@ -99,12 +102,18 @@ t.test('signing out', async t => {
     t.equal(mixed.status, 400)
     t.ok(await isSignedIn(visitor))
     service.advance(7200)
-    t.equal((await visitor.visit(endSession({ id_token_hint: id_token }))).status, 200, 'an expired one still tells who asks')
+    t.equal(
+      (await visitor.visit(endSession({ id_token_hint: id_token }))).status,
+      200,
+      'an expired one still tells who asks'
+    )
   })
 
   await t.test('SES-8, SES-11: no other site signs anybody out', async t => {
     const visitor = await signIn()
-    await visitor.request(endSession({}), { headers: { 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'image' } })
+    await visitor.request(endSession({}), {
+      headers: { 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'image' }
+    })
     t.ok(await isSignedIn(visitor), 'not by a picture')
     const confirm = `${service.issuer}/session/end/confirm`
     for (const [body, type] of [
@@ -150,7 +159,10 @@ t.test('signing out', async t => {
     t.equal(`${back.origin}${back.pathname}`, post_logout_redirect_uri)
     t.equal(back.searchParams.get('state'), '1\r\n2')
     const url = new URL(authorizationUrl(service, client, { prompt: 'none' }))
-    const asked = await visitor.request(`${url.origin}${url.pathname}`, { method: 'POST', body: url.searchParams })
+    const asked = await visitor.request(`${url.origin}${url.pathname}`, {
+      method: 'POST',
+      body: url.searchParams
+    })
     t.equal(asked.status, 303)
     t.equal(callbackOf(await visitor.follow(asked)).searchParams.get('error'), 'login_required')
   })
@@ -173,7 +185,10 @@ t.test('signing out', async t => {
     await visitor.submit(await visitor.visit(endSession({})), 'sign-out-form', { logout: 'yes' })
     t.equal(visitor.cookie('session'), undefined, 'the browser is told to forget it')
     t.strictSame(await answers(), ['login_required', 'login_required'])
-    t.equal((await service.pool`select from sessions`).length, (await service.pool`select from sessions where account_id is not null`).length)
+    t.equal(
+      (await service.pool`select from sessions`).length,
+      (await service.pool`select from sessions where account_id is not null`).length
+    )
   })
 
   await t.test('SES-8: what was issued for the session ends with it; access while away stays', async t => {
@@ -202,14 +217,19 @@ t.test('signing out', async t => {
     t.match(callbackOf(next).searchParams.get('code'), /.+/, 'straight back to the application')
   })
 
-  await t.test('SES-8: staying signed in leaves the session, and nobody signed in sees that it is done', async t => {
-    const visitor = await signIn()
-    const page = await visitor.visit(endSession({ client_id: client.client_id }))
-    await visitor.submit(page, 'sign-out-form')
-    t.ok(await isSignedIn(visitor))
-    const nobody = await new Visitor().visit(endSession({ client_id: client.client_id, post_logout_redirect_uri }))
-    t.equal(nobody.status, 200)
-    t.match(nobody.text, /session\/end\/confirm/)
-    t.match(nobody.headers.get('content-security-policy'), /form-action 'self' https:\/\/portal\.example/)
-  })
+  await t.test(
+    'SES-8: staying signed in leaves the session, and nobody signed in sees that it is done',
+    async t => {
+      const visitor = await signIn()
+      const page = await visitor.visit(endSession({ client_id: client.client_id }))
+      await visitor.submit(page, 'sign-out-form')
+      t.ok(await isSignedIn(visitor))
+      const nobody = await new Visitor().visit(
+        endSession({ client_id: client.client_id, post_logout_redirect_uri })
+      )
+      t.equal(nobody.status, 200)
+      t.match(nobody.text, /session\/end\/confirm/)
+      t.match(nobody.headers.get('content-security-policy'), /form-action 'self' https:\/\/portal\.example/)
+    }
+  )
 })

@@ -1,6 +1,5 @@
 // Requests that no honest application sends: refused quickly, without a fault of ours (RFC 6749 §3.1, §3.2).
 import t from 'tap'
-import type { Visitor } from '../helpers/visitor.ts'
 import {
   atOnce,
   authorizationUrl,
@@ -14,6 +13,7 @@ import {
   signedInVisitor
 } from '../helpers/protocol.ts'
 import { startService } from '../helpers/service.ts'
+import type { Visitor } from '../helpers/visitor.ts'
 
 t.test('odd requests', async t => {
   const service = await startService(t)
@@ -41,7 +41,16 @@ t.test('odd requests', async t => {
   }
 
   await t.test('OID-22: a parameter that is sent twice is refused, whichever', async t => {
-    for (const name of ['client_id', 'redirect_uri', 'scope', 'state', 'response_type', 'nonce', 'code_challenge', 'prompt']) {
+    for (const name of [
+      'client_id',
+      'redirect_uri',
+      'scope',
+      'state',
+      'response_type',
+      'nonce',
+      'code_challenge',
+      'prompt'
+    ]) {
       const query = good()
       query.append(name, query.get(name) ?? 'x')
       query.append(name, 'other')
@@ -52,7 +61,12 @@ t.test('odd requests', async t => {
       t.equal(pushed.status, 400, `${name}, pushed`)
     }
     for (const name of ['grant_type', 'code', 'redirect_uri', 'code_verifier', 'client_id']) {
-      const body = new URLSearchParams({ grant_type: 'authorization_code', code: 'x', redirect_uri: 'https://x/', code_verifier: 'x' })
+      const body = new URLSearchParams({
+        grant_type: 'authorization_code',
+        code: 'x',
+        redirect_uri: 'https://x/',
+        code_verifier: 'x'
+      })
       body.append(name, 'x')
       body.append(name, 'y')
       t.match((await post(service, '/token', body, { client })).body.error, /^(invalid_|unsupported_)/, name)
@@ -60,7 +74,18 @@ t.test('odd requests', async t => {
   })
 
   await t.test('OID-22: brackets, prototypes and nonsense names make no objects', async t => {
-    for (const name of ['__proto__', 'constructor', 'prototype', 'hasOwnProperty', 'toString', 'scope[]', 'scope[a][b]', 'claims.sub', ' ', '\u0000']) {
+    for (const name of [
+      '__proto__',
+      'constructor',
+      'prototype',
+      'hasOwnProperty',
+      'toString',
+      'scope[]',
+      'scope[a][b]',
+      'claims.sub',
+      ' ',
+      '\u0000'
+    ]) {
       const query = good()
       query.append(name, 'x')
       const { reply } = await authorize(query)
@@ -73,7 +98,16 @@ t.test('odd requests', async t => {
       t.equal(pushed.status, 201, name)
     }
     t.equal(({} as Record<string, unknown>).x, undefined)
-    for (const claims of ['{"__proto__":{"x":1}}', '[]', '"x"', 'null', '{"userinfo":[]}', '{', '{"id_token":{"sub":{"value":{}}}}', `{"userinfo":${'['.repeat(5000)}`]) {
+    for (const claims of [
+      '{"__proto__":{"x":1}}',
+      '[]',
+      '"x"',
+      'null',
+      '{"userinfo":[]}',
+      '{',
+      '{"id_token":{"sub":{"value":{}}}}',
+      `{"userinfo":${'['.repeat(5000)}`
+    ]) {
       const query = good()
       query.set('claims', claims)
       const { error, reply } = await authorize(query)
@@ -90,7 +124,9 @@ t.test('odd requests', async t => {
       await refusedQuickly(t, `${name} in the URL`, () => get(service, `/auth?${query}`))
       await refusedQuickly(t, `${name}, pushed`, () => post(service, '/par', query, { client }))
       await refusedQuickly(t, `${name} at the token endpoint`, () =>
-        post(service, '/token', new URLSearchParams({ grant_type: 'refresh_token', [name]: endless }), { client })
+        post(service, '/token', new URLSearchParams({ grant_type: 'refresh_token', [name]: endless }), {
+          client
+        })
       )
     }
     const before = process.memoryUsage().heapUsed
@@ -99,7 +135,13 @@ t.test('odd requests', async t => {
   })
 
   await t.test('OID-22: a long state comes back as it was sent, odd characters and all', async t => {
-    for (const state of ['x'.repeat(4000), 'ä ö & = % + # ? 😀 "<script>', '../../', '%00', '\r\nset-cookie: x=1']) {
+    for (const state of [
+      'x'.repeat(4000),
+      'ä ö & = % + # ? 😀 "<script>',
+      '../../',
+      '%00',
+      '\r\nset-cookie: x=1'
+    ]) {
       const { callback } = await obtainCode(service, { client, visitor, params: { state } })
       t.equal(callback.searchParams.get('state'), state)
       t.equal(`${callback.origin}${callback.pathname}`, redirectUriOf(client))
@@ -109,16 +151,33 @@ t.test('odd requests', async t => {
   })
 
   await t.test('OID-22: the token endpoint takes POST with a form, and nothing else', async t => {
-    const query = new URLSearchParams({ grant_type: 'client_credentials', client_id: 'x', client_secret: 'y' })
+    const query = new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: 'x',
+      client_secret: 'y'
+    })
     for (const path of ['/token', '/introspect', '/revoke', '/par']) {
       await refusedQuickly(t, `GET ${path}`, () => get(service, `${path}?${query}`))
-      for (const type of ['application/json', 'text/plain', 'multipart/form-data; boundary=x', 'application/xml', ''])
+      for (const type of [
+        'application/json',
+        'text/plain',
+        'multipart/form-data; boundary=x',
+        'application/xml',
+        ''
+      ])
         await refusedQuickly(t, `${path} as ${type}`, () =>
-          post(service, path, '{"grant_type":"client_credentials"}', { client, headers: { 'content-type': type } })
+          post(service, path, '{"grant_type":"client_credentials"}', {
+            client,
+            headers: { 'content-type': type }
+          })
         )
       await refusedQuickly(t, `${path} empty`, () => post(service, path, '', { client }))
-      await refusedQuickly(t, `${path} cut off`, () => post(service, path, '%E0%A4%A&grant_type=%', { client }))
-      await refusedQuickly(t, `${path} of separators`, () => post(service, path, '&=&'.repeat(15_000), { client }))
+      await refusedQuickly(t, `${path} cut off`, () =>
+        post(service, path, '%E0%A4%A&grant_type=%', { client })
+      )
+      await refusedQuickly(t, `${path} of separators`, () =>
+        post(service, path, '&=&'.repeat(15_000), { client })
+      )
     }
     // Parameters of a POST are its body's (RFC 6749 §3.2): those of the URL are not looked at.
     const inUrl = await post(service, '/token?grant_type=authorization_code', {}, { client })
@@ -126,7 +185,15 @@ t.test('odd requests', async t => {
   })
 
   await t.test('OID-5, OID-22: grants that are not there, or not this client’s, are refused', async t => {
-    for (const grant_type of ['password', 'implicit', 'urn:ietf:params:oauth:grant-type:device_code', 'urn:ietf:params:oauth:grant-type:token-exchange', '__proto__', 'AUTHORIZATION_CODE', ''])
+    for (const grant_type of [
+      'password',
+      'implicit',
+      'urn:ietf:params:oauth:grant-type:device_code',
+      'urn:ietf:params:oauth:grant-type:token-exchange',
+      '__proto__',
+      'AUTHORIZATION_CODE',
+      ''
+    ])
       t.match(
         (await post(service, '/token', { grant_type, username: 'a', password: 'b' }, { client })).body.error,
         /^(unsupported_grant_type|invalid_request|unauthorized_client)$/,
@@ -137,20 +204,35 @@ t.test('odd requests', async t => {
     t.equal(notItsOwn.body.access_token, undefined)
   })
 
-  await t.test('OID-22: a request object or a request_uri from outside is not fetched or believed', async t => {
-    const none = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from(JSON.stringify({ client_id: client.client_id, redirect_uri: 'https://evil.example/' })).toString('base64url')}.`
-    for (const over of [{ request: none }, { request: 'x' }, { request_uri: 'https://evil.example/request' }, { request_uri: 'urn:ietf:params:oauth:request_uri:unknown' }]) {
-      const query = good()
-      for (const [name, value] of Object.entries(over)) query.set(name, value)
-      const { error, reply } = await authorize(query)
-      t.match(error, /^(request_not_supported|request_uri_not_supported|invalid_request_uri|invalid_request_object|invalid_request)$/, JSON.stringify(over).slice(0, 60))
-      t.notMatch(reply.headers.get('location') ?? '', 'evil.example/')
+  await t.test(
+    'OID-22: a request object or a request_uri from outside is not fetched or believed',
+    async t => {
+      const none = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from(JSON.stringify({ client_id: client.client_id, redirect_uri: 'https://evil.example/' })).toString('base64url')}.`
+      for (const over of [
+        { request: none },
+        { request: 'x' },
+        { request_uri: 'https://evil.example/request' },
+        { request_uri: 'urn:ietf:params:oauth:request_uri:unknown' }
+      ]) {
+        const query = good()
+        for (const [name, value] of Object.entries(over)) query.set(name, value)
+        const { error, reply } = await authorize(query)
+        t.match(
+          error,
+          /^(request_not_supported|request_uri_not_supported|invalid_request_uri|invalid_request_object|invalid_request)$/,
+          JSON.stringify(over).slice(0, 60)
+        )
+        t.notMatch(reply.headers.get('location') ?? '', 'evil.example/')
+      }
     }
-  })
+  )
 
   await t.test('OID-22: after all that it still works', async t => {
     t.match(callbackOf(await visitor.visit(authorizationUrl(service, client))).searchParams.get('code'), /.+/)
   })
 })
 
-type Tap = { ok: (value: unknown, name: string) => unknown; notMatch: (text: string, pattern: RegExp, name: string) => unknown }
+type Tap = {
+  ok: (value: unknown, name: string) => unknown
+  notMatch: (text: string, pattern: RegExp, name: string) => unknown
+}

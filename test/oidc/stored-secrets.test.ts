@@ -1,8 +1,8 @@
 // What somebody gains who reads the database: nothing that opens anything.
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { loadSigningKeys } from '../../src/keys/service.ts'
 import type { Pool } from '../../src/db/connect.ts'
+import { loadSigningKeys } from '../../src/keys/service.ts'
 import {
   authorizationUrl,
   clientOf,
@@ -37,7 +37,14 @@ function spellings(value: string): string[] {
   const bytes = Buffer.from(value)
   const decoded = /^[A-Za-z0-9_-]{20,}$/.test(value) ? [Buffer.from(value, 'base64url').toString('hex')] : []
   const padded = bytes.toString('base64')
-  return [value, padded, padded.replace(/=+$/, ''), bytes.toString('base64url'), bytes.toString('hex'), ...decoded]
+  return [
+    value,
+    padded,
+    padded.replace(/=+$/, ''),
+    bytes.toString('base64url'),
+    bytes.toString('hex'),
+    ...decoded
+  ]
 }
 
 t.test('a copy of the database', async t => {
@@ -55,7 +62,10 @@ t.test('a copy of the database', async t => {
   const look = async () => void dumps.push(await dump(service.pool))
 
   const client = await registerPortal(service)
-  const signsWithSecret = await registerPortal(service, { client_name: 'HS', id_token_signed_response_alg: 'HS256' })
+  const signsWithSecret = await registerPortal(service, {
+    client_name: 'HS',
+    id_token_signed_response_alg: 'HS256'
+  })
   for (const { client_secret } of [client, signsWithSecret, clientOf(service, 'demo-web')])
     keep('client_secret', client_secret)
   keep('password', password)
@@ -66,7 +76,9 @@ t.test('a copy of the database', async t => {
   const pushed = await post(
     service,
     '/par',
-    Object.fromEntries(new URL(authorizationUrl(service, client, { code_challenge: verifier.challenge })).searchParams),
+    Object.fromEntries(
+      new URL(authorizationUrl(service, client, { code_challenge: verifier.challenge })).searchParams
+    ),
     { client }
   )
   keep('request_uri', pushed.body.request_uri?.split(':').at(-1))
@@ -111,7 +123,12 @@ t.test('a copy of the database', async t => {
   await introspect(service, client, again.access_token)
   const unused = await obtainCode(service, { client, visitor })
   keep('code', unused.code)
-  const machine = await post(service, '/token', { grant_type: 'client_credentials' }, { client: clientOf(service, 'demo-service') })
+  const machine = await post(
+    service,
+    '/token',
+    { grant_type: 'client_credentials' },
+    { client: clientOf(service, 'demo-service') }
+  )
   keep('access token', machine.body.access_token)
   const signOut = await visitor.visit(`${service.issuer}/session/end?id_token_hint=${tokens.id_token}`)
   keep('xsrf', /name="xsrf" value="([^"]+)"/.exec(signOut.text)?.[1])
@@ -122,14 +139,17 @@ t.test('a copy of the database', async t => {
   await look()
 
   t.ok(secrets.size > 25, `${secrets.size} secrets`)
-  await t.test('TOK-6: holds no token, code, cookie, secret, password or mail code that was seen on the wire', async t => {
-    for (const [value, what] of secrets)
-      for (const [index, tables] of dumps.entries())
-        for (const [table, text] of tables)
-          if (spellings(value).some(spelling => text.includes(spelling)))
-            t.fail(`${what} ${value} is in ${table} of dump ${index}`)
-    t.pass('searched')
-  })
+  await t.test(
+    'TOK-6: holds no token, code, cookie, secret, password or mail code that was seen on the wire',
+    async t => {
+      for (const [value, what] of secrets)
+        for (const [index, tables] of dumps.entries())
+          for (const [table, text] of tables)
+            if (spellings(value).some(spelling => text.includes(spelling)))
+              t.fail(`${what} ${value} is in ${table} of dump ${index}`)
+      t.pass('searched')
+    }
+  )
 
   await t.test('TOK-4: holds private keys and secrets only sealed', async t => {
     const keys = await loadSigningKeys(service.app.ctx)
@@ -141,7 +161,10 @@ t.test('a copy of the database', async t => {
         if (value !== undefined)
           for (const spelling of spellings(value)) t.notOk(text.includes(spelling), `${key.alg} ${member}`)
       }
-    for (const spelling of [...spellings(service.app.ctx.config.encryptionKey.toString('base64')), service.app.ctx.config.encryptionKey.toString('hex')])
+    for (const spelling of [
+      ...spellings(service.app.ctx.config.encryptionKey.toString('base64')),
+      service.app.ctx.config.encryptionKey.toString('hex')
+    ])
       t.notOk(text.includes(spelling), 'ENCRYPTION_KEY')
     t.notMatch(text, /PRIVATE KEY/)
   })
@@ -153,9 +176,7 @@ t.test('a copy of the database', async t => {
   })
 
   await t.test('TOK-6: what it holds instead is not accepted in their place', async t => {
-    const hashes = [...(dumps.at(-1)?.values() ?? [])]
-      .join('\n')
-      .matchAll(/\\\\?x([0-9a-f]{64})/g)
+    const hashes = [...(dumps.at(-1)?.values() ?? [])].join('\n').matchAll(/\\\\?x([0-9a-f]{64})/g)
     let tried = 0
     for (const [, hex = ''] of [...hashes].slice(0, 40))
       for (const value of [hex, Buffer.from(hex, 'hex').toString('base64url')]) {
@@ -173,7 +194,9 @@ t.test('SES-2: ids and tokens carry 256 bits from a generator that is not guesse
   const tokens = new Set<string>()
   for (let round = 0; round < 10; round++)
     for (const { body } of await Promise.all(
-      Array.from({ length: 50 }, () => post(service, '/token', { grant_type: 'client_credentials' }, { client }))
+      Array.from({ length: 50 }, () =>
+        post(service, '/token', { grant_type: 'client_credentials' }, { client })
+      )
     ))
       tokens.add(body.access_token ?? '')
   t.equal(tokens.size, 500)
