@@ -77,7 +77,7 @@ export async function visitOf(
   const { uid } = request.params as { uid: string }
   const interaction = await readInteraction(oidc, uid, { request: request.raw, response: reply.raw })
   if (interaction === null) throw await expired(oidc, request)
-  reply.setCookie(applicationCookie, interaction.client.clientId, {
+  reply.setCookie(applicationCookie(oidc.issuer), interaction.client.clientId, {
     path: '/',
     httpOnly: true,
     sameSite: 'lax',
@@ -92,7 +92,7 @@ export async function homeOf(
   oidc: Oidc,
   request: FastifyRequest
 ): Promise<{ name: string; url: string } | null> {
-  const clientId = request.cookies[applicationCookie]
+  const clientId = request.cookies[applicationCookie(oidc.issuer)]
   return clientId === undefined ? null : await findApplicationHome(oidc, clientId)
 }
 

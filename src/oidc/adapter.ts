@@ -87,9 +87,15 @@ function keepContext(token: StoredToken | null, now: Date): StoredToken | null {
   return token
 }
 
-function joinedSession({ session, sessionUid, clientId }: StoredToken, now: Date): SessionPayload | null {
+/**
+ * The session that a token ends with, as the library asks for it. Tabs of one application that authorize at once each
+ * get a grant, of which the session remembers the last: the token's own counts while its application is signed in there.
+ */
+function joinedSession(token: StoredToken, now: Date): SessionPayload | null {
+  const { session, sessionUid, clientId } = token
   if (session === null || sessionUid === null) return null
-  const { accountId, grantId, sid } = session
+  const { accountId, sid } = session
+  const grantId = session.grantId === null ? null : token.grantId
   const client = { ...(grantId === null ? {} : { grantId }), ...(sid === null ? {} : { sid }) }
   const iat = toSeconds(now)
   return {
@@ -184,6 +190,12 @@ const refreshTokens: Part = storage => ({
 const isReuse = (consumedAt: Date | null): boolean =>
   consumedAt !== null && currentUnit().startedAt > consumedAt
 
+/** RFC 6749 §5.2; RFC 9126 §4 with RFC 9101 §7 for the reference of a pushed request. */
+const alreadyUsed = (model: string): Error =>
+  model === 'PushedAuthorizationRequest'
+    ? new errors.InvalidRequestUri('request_uri is invalid, expired, or was already used')
+    : new errors.InvalidGrant(`${model} was already used`)
+
 /** Codes, pushed requests, device codes. */
 const artifacts: Part = (storage, model) => ({
   find: async id => {
@@ -213,7 +225,7 @@ const artifacts: Part = (storage, model) => ({
     unit.consumption = consumeArtifact(model, hashToken(id), storage.now)
     unit.issuing.push({
       write: unit.consumption,
-      onMiss: () => new errors.InvalidGrant(`${model} was already used`)
+      onMiss: () => alreadyUsed(model)
     })
   },
   destroy: id => queue(deleteArtifact(model, hashToken(id))),

@@ -1,8 +1,9 @@
 // Where an application is found again by somebody whose sign-in cannot go on.
 import type { Client } from 'oidc-provider'
 
-/** The cookie that remembers which application the person came from. */
-export const applicationCookie = 'application'
+/** The name of the cookie that remembers which application the person came from. */
+export const applicationCookie = (issuer: URL): string =>
+  issuer.protocol === 'https:' ? '__Host-application' : 'application'
 
 /**
  * The application's own way to begin a sign-in, else its page, else the host of its redirect URI; null for one that

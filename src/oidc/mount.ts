@@ -21,8 +21,15 @@ export const metadataPaths = [
 ]
 
 const paths: [string[], string[]][] = [
-  [['GET'], [routes.authorization, `${routes.authorization}/:uid`, `${routes.end_session}/success`]],
-  [['GET', 'POST'], [routes.end_session]],
+  [
+    ['GET'],
+    [
+      routes.authorization,
+      `${routes.authorization}/:uid`,
+      routes.end_session,
+      `${routes.end_session}/success`
+    ]
+  ],
   [['GET', 'POST', 'OPTIONS'], [routes.userinfo]],
   [['POST'], [`${routes.end_session}/confirm`]],
   [
@@ -46,7 +53,26 @@ export async function mountProvider(app: FastifyInstance, oidc: Oidc): Promise<v
           handler: (request, reply) => handOver(oidc, request, reply)
         })
   })
+  await app.register(async scope => turnPostsToGets(scope))
   await app.register(async scope => serveMetadata(scope, oidc))
+}
+
+/**
+ * Authorization and sign-out requests may come as POST (OpenID Connect Core 1.0 §3.1.2.1, RP-Initiated Logout 1.0 §2),
+ * from another site and so without the session's SameSite cookie. The same request as GET brings it along.
+ */
+function turnPostsToGets(scope: FastifyInstance): void {
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string', bodyLimit: 8 * 1024 },
+    (_request, body, done) => done(null, body)
+  )
+  for (const url of [routes.authorization, routes.end_session])
+    scope.post<{ Body: string | null }>(url, (request, reply) =>
+      // Read and written anew: what a header must not hold is percent-encoded, repeated parameters stay repeated.
+      reply.redirect(`${url}?${new URLSearchParams(request.body ?? '')}`, 303)
+    )
 }
 
 function handOver(oidc: Oidc, request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -60,8 +60,10 @@ export function createProtocolPages(app: FastifyInstance): ProtocolPages {
  * where the request named no application that is known: another one's would mislead.
  */
 async function wayBack({ oidc, cookies }: KoaContextWithOIDC, error: Error): Promise<ErrorPageData['link']> {
-  const remembered =
-    error.name === 'SessionNotFound' ? cookies.get(applicationCookie, { signed: false }) : undefined
+  const over = error.name === 'SessionNotFound'
+  const remembered = over
+    ? cookies.get(applicationCookie(new URL(oidc.issuer)), { signed: false })
+    : undefined
   const client = oidc?.client ?? (await oidc?.provider.Client.find(remembered ?? ''))
   const home = client === undefined ? null : applicationHome(client, oidc.provider.issuer)
   return home === null ? null : { href: home.url, label: `Go to ${home.name}` }

@@ -46,6 +46,7 @@ export function sessionWrites({
   if (stored === null && payload.accountId === undefined && payload.state === undefined) return []
   if (stored !== null && rotatedFrom === null && isUnchanged(stored, payload)) return []
   const signedIn =
+    authenticatedAt !== null ||
     stored?.accountId !== (payload.accountId ?? null) ||
     stored.loginAt?.getTime() !== loginAt(payload)?.getTime()
   return [

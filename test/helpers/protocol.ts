@@ -1,5 +1,7 @@
 // The protocol in the raw: what an application on openid-client would never send, and answers as they came.
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
 import type { DemoClient } from '../../src/development/clients-service.ts'
 import { agree } from './application.ts'
 import { type Service, signUp } from './service.ts'
@@ -48,6 +50,36 @@ export async function post(
       body: typeof fields === 'string' ? fields : form.toString()
     })
   )
+}
+
+/** Posts a form but for its last byte; `finish` sends that and answers with the status. */
+export async function beginPost(
+  service: Service,
+  path: string,
+  { client, fields }: { client: DemoClient; fields: Record<string, string> }
+): Promise<{ finish: () => Promise<number> }> {
+  const body = new URLSearchParams(fields).toString()
+  const credentials = Buffer.from(`${client.client_id}:${client.client_secret}`).toString('base64')
+  const request = httpRequest(new URL(path, service.issuer), {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/x-www-form-urlencoded',
+      'content-length': body.length,
+      authorization: `Basic ${credentials}`
+    }
+  })
+  const arrived = Promise.race(service.apps.map(({ http }) => once(http.server, 'request')))
+  request.write(body.slice(0, -1))
+  await arrived
+  return {
+    finish: async () => {
+      const answered = once(request, 'response') as Promise<[IncomingMessage]>
+      request.end(body.slice(-1))
+      const [response] = await answered
+      response.resume()
+      return response.statusCode ?? 0
+    }
+  }
 }
 
 export async function get(
@@ -245,4 +277,17 @@ export function readJwt(jwt: string | undefined): {
   const [header = '', payload = ''] = (jwt ?? '').split('.')
   const parse = (part: string) => JSON.parse(Buffer.from(part, 'base64url').toString() || '{}')
   return { header: parse(header), payload: parse(payload) }
+}
+
+/** A copy of a browser's cookies: what a thief has, or a request that was sent a moment ago. */
+export function copyOf(visitor: Visitor): Visitor {
+  const copy = new Visitor()
+  for (const [key, cookie] of visitor.cookies) copy.cookies.set(key, cookie)
+  return copy
+}
+
+/** Whether this browser gets a code without being asked anything. */
+export async function isSignedIn(service: Service, client: DemoClient, visitor: Visitor): Promise<boolean> {
+  const answer = await visitor.visit(authorizationUrl(service, client, { prompt: 'none' }))
+  return callbackOf(answer).searchParams.has('code')
 }

@@ -36,7 +36,7 @@ export type Service = {
   dataDir: string
   /** Where the demo application is, with the option `demo`. */
   demoUrl: string
-  /** The demo clients, by id. */
+  /** The demo clients, by id; none outside development. */
   clients: Record<string, DemoClient>
   /** Every statement that the service's pools send, but for BEGIN and COMMIT. Cut with `length = 0`. */
   statements: string[]
@@ -58,6 +58,8 @@ export async function startService(
     {
       PORT: String(port),
       DATA_DIR: dataDir,
+      // Already open; named since production asks for it.
+      DATABASE_URL: url,
       ENCRYPTION_KEY: randomBytes(32).toString('base64'),
       ARGON2_MEMORY_KIB: '7168',
       ARGON2_ITERATIONS: '1',

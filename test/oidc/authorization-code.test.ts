@@ -2,6 +2,7 @@
 import t from 'tap'
 import {
   atOnce,
+  beginPost,
   type Code,
   countStatuses,
   introspect,
@@ -51,6 +52,24 @@ t.test('an authorization code', async t => {
     const winner = replies.find(({ status }) => status === 200)?.body
     t.equal((await userinfo(service, winner?.access_token)).status, 200)
     t.equal((await refresh(service, client, winner?.refresh_token)).status, 200)
+  })
+
+  await t.test('OID-2: also when the loser is read after the winner is done', async t => {
+    const code = await ask(offline)
+    const slow = await beginPost(service, '/token', {
+      client,
+      fields: {
+        grant_type: 'authorization_code',
+        code: code.code,
+        redirect_uri: code.redirectUri,
+        code_verifier: code.verifier
+      }
+    })
+    const winner = await redeem(service, client, code)
+    t.equal(winner.status, 200)
+    t.equal(await slow.finish(), 400)
+    t.equal((await userinfo(service, winner.body.access_token)).status, 200)
+    t.equal((await refresh(service, client, winner.body.refresh_token)).status, 200)
   })
 
   await t.test('OID-2: used again later it is refused, and all that it gave is revoked', async t => {

@@ -88,6 +88,12 @@ t.test('a sign-in under way', async t => {
         if (key.startsWith('interaction|'))
           visitor.cookies.set(key, { ...cookie, value: uidOf(other.page.url) })
       t.equal((await visitor.request(page.url)).status, 400, 'the signature does not fit')
+      // A true cookie of the attacker's own sign-in, sent to the address of somebody else's.
+      const attacker = await begin()
+      for (const name of ['interaction', 'interaction.sig', 'resume', 'resume.sig'])
+        attacker.visitor.cookies.set(`${name}|/`, { value: attacker.visitor.cookie(name) ?? '', path: '/' })
+      t.equal((await attacker.visitor.request(attacker.page.url)).status, 200)
+      t.equal((await attacker.visitor.request(other.page.url)).status, 400, "another sign-in's cookie")
       const planted = new Visitor()
       planted.cookies.set('interaction|x', { value: uidOf(other.page.url), path: '/' })
       t.equal((await planted.request(other.page.url)).status, 400, 'without a signature')
