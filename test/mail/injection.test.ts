@@ -96,70 +96,18 @@ t.test(
       t.match(head, /^From: ("Tidewater \\"ID\\", Inc\."|=\?UTF-8\?).* ?<no-reply@localhost>$/im)
     }
     const lines = mailServer.transcript().split('\r\n')
-  const commands = lines.filter(line => /^(ehlo|helo|mail|rcpt|data|bdat|rset|vrfy|expn|auth|etrn)\b/i.test(line))
-  for (const line of commands)
-    t.match(
-      line,
-      /^(EHLO \S+|MAIL FROM:<no-reply@localhost>( \S+)*|RCPT TO:<[^\s<>@,;"]+@example\.org>( \S+)*|DATA)$/,
-      line
+    const commands = lines.filter(line =>
+      /^(ehlo|helo|mail|rcpt|data|bdat|rset|vrfy|expn|auth|etrn)\b/i.test(line)
     )
-  for (const verb of ['MAIL', 'RCPT', 'DATA'])
-    t.equal(commands.filter(line => line.startsWith(verb)).length, mailServer.received.length, verb)
-  t.notMatch(mailServer.transcript(), /\beve\b/)
-})
-      if (answer.status === 303) accepted.push(email)
-    }
-    for (const email of injections) await attempt(email, 'Victor')
-    for (const name of [
-      'Victor\r\nBcc: eve@example.org',
-      'Victor\nRCPT TO:<eve@example.org>',
-      '.\r\nMAIL FROM:<eve@example.org>',
-      'Victor <eve@example.org>',
-      '=?utf-8?q?Bcc=3A_eve?=',
-      'Victor\u2028Bcc: eve',
-      '.',
-      '\t.',
-      '"Victor", eve@example.org'
-    ])
-      await attempt('named@example.org', name)
-    await attempt('plain@example.org', 'Victor')
-
-    await waitFor(() => mailServer.received.length >= accepted.length)
-    t.equal(mailServer.received.length, accepted.length)
-    t.ok(accepted.includes('plain@example.org'))
-    for (const { to, from, source } of mailServer.received) {
-      t.equal(to.length, 1)
-      t.match(to[0], /^[^\s<>@,;"]+@example\.org$/)
-      t.equal(from, 'no-reply@localhost')
-      const head = source.slice(0, source.indexOf('\r\n\r\n'))
-      t.notMatch(head, /eve|Victor|Bcc/i, 'nothing that was typed is in a header')
-      const names = [...head.matchAll(/^([\w-]+):/gm)].map(([, name = '']) => name.toLowerCase())
-      t.strictSame(names.sort(), [
-        'auto-submitted',
-        'content-type',
-        'date',
-        'from',
-        'message-id',
-        'mime-version',
-        'subject',
-        'to'
-      ])
-      t.match(head, `To: ${to[0]}`)
-      t.match(head, /^Subject: =\?UTF-8\?Q\?Confirm_your_address_for_Tidewater_=22ID\?=$/m)
-      t.match(head, /^From: ("Tidewater \\"ID\\", Inc\."|=\?UTF-8\?).* ?<no-reply@localhost>$/im)
-    }
-    const commands = mailServer
-      .transcript()
-      .replace(/^DATA\r\n[\s\S]*?\r\n\.\r\n/gm, 'DATA\r\n')
-      .split('\r\n')
-      .filter(line => line !== '')
     for (const line of commands)
       t.match(
         line,
-        /^(EHLO \S+|MAIL FROM:<no-reply@localhost>( \S+)*|RCPT TO:<[^\s<>@,;"]+@example\.org>( \S+)*|DATA|RSET|QUIT)$/,
+        /^(EHLO \S+|MAIL FROM:<no-reply@localhost>( \S+)*|RCPT TO:<[^\s<>@,;"]+@example\.org>( \S+)*|DATA)$/,
         line
       )
-    t.notMatch(commands.join('\n'), 'eve')
+    for (const verb of ['MAIL', 'RCPT', 'DATA'])
+      t.equal(commands.filter(line => line.startsWith(verb)).length, mailServer.received.length, verb)
+    t.notMatch(mailServer.transcript(), /\beve\b/)
   }
 )
 
