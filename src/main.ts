@@ -1,17 +1,22 @@
 // The process: reads the settings, starts what they ask for, says where it is, and ends cleanly.
-import { startApp } from './app.ts'
-import { openDatabase, prepareDatabase } from './commands/database.ts'
+//
+// Everything but the settings is loaded when they are known to be right, so that faults in them are told at once.
 import { loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
-import { connect } from './db/connect.ts'
-import { ensureDemoClients } from './development/clients-service.ts'
-import { createLog } from './http/log.ts'
+import type { Context } from './context.ts'
 
 const now = () => new Date()
+type Log = Context['log']
 
 /** Starts everything and returns the way to end it. What was started before a failure is ended. */
-async function start(config: Config): Promise<() => Promise<void>> {
-  const log = createLog(config.logLevel)
+async function start(config: Config, log: Log): Promise<() => Promise<void>> {
+  const [{ startApp }, { openDatabase, prepareDatabase }, { connect }, { ensureDemoClients }] =
+    await Promise.all([
+      import('./app.ts'),
+      import('./commands/database.ts'),
+      import('./db/connect.ts'),
+      import('./development/clients-service.ts')
+    ])
   const endings: (() => Promise<void>)[] = []
   const end = async () => {
     for (const ending of endings.splice(0).reverse())
@@ -20,7 +25,9 @@ async function start(config: Config): Promise<() => Promise<void>> {
   try {
     const database = await openDatabase(config, log)
     endings.push(database.stop)
-    await prepareDatabase(database.url, { log, now })
+    await prepareDatabase(database.url, { log, now }).catch(error => {
+      throw explainDatabase(config, error)
+    })
     const pool = connect({ url: database.url, poolSize: config.databasePoolSize })
     endings.push(() => pool.end({ timeout: 5 }))
     const app = await startApp({ config, pool, now, logger: log })
@@ -35,6 +42,14 @@ async function start(config: Config): Promise<() => Promise<void>> {
     await end()
     throw error
   }
+}
+
+/** Codes of sockets and DNS, PostgreSQL's classes 28 (who are you) and 3D (no such database), full or starting up. */
+function explainDatabase({ databaseUrl }: Config, error: Error & { code?: string }): Error {
+  const unreachable = /^(E[A-Z]+|CONNECT\w*|28...|3D...|53...|57P..)$/.test(error.code ?? '')
+  if (databaseUrl === null || !unreachable) return error
+  const detail = error.message === '' ? error.code : error.message
+  return new Error(`the database that DATABASE_URL names does not let us in: ${detail}`, { cause: error })
 }
 
 /** The demo application, loaded only where it may exist. */
@@ -62,20 +77,38 @@ if (!loaded.ok) {
   process.exit(1)
 }
 
+const { config } = loaded
+const { createLog } = await import('./http/log.ts')
+const log = createLog(config.logLevel)
+let running = false
+
+// The last resort: what one request broke must not end everybody else's. Unhandled rejections come here too.
+process.on('uncaughtException', error => {
+  log.fatal({ err: error }, 'an error that nothing caught')
+  if (!running) process.exit(1)
+})
+
+const started = start(config, log)
+let ending = false
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    // A second Ctrl-C does not wait.
+    if (ending) process.exit(1)
+    ending = true
+    // One that comes while we start waits until there is something to end; a failed start ends by itself.
+    started.then(
+      end => end().then(() => process.exit(0)),
+      () => {}
+    )
+  })
+}
+
 try {
-  const end = await start(loaded.config)
-  let ending = false
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      // A second Ctrl-C does not wait.
-      if (ending) process.exit(1)
-      ending = true
-      void end().then(() => process.exit(0))
-    })
-  }
+  await started
+  running = true
 } catch (error) {
   process.stderr.write(`Gatehouse could not start: ${(error as Error).message}\n`)
-  if (loaded.config.logLevel === 'debug' || loaded.config.logLevel === 'trace')
+  if (config.logLevel === 'debug' || config.logLevel === 'trace')
     process.stderr.write(`${(error as Error).stack}\n`)
   process.exit(1)
 }

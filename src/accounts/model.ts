@@ -59,9 +59,14 @@ export function parseEmail(input: unknown): ParsedEmail {
   return { ok: true, email, emailKey: email.toLowerCase() }
 }
 
-/** RFC 5321 §4.1.2: atoms of these characters, joined by single dots. */
+/**
+ * RFC 5321 §4.1.2: atoms of these characters, joined by single dots, but for three that old mail systems read as
+ * something else: `user%other` and `other!user` are passed on to another host there, and `=?…?=` is decoded
+ * (RFC 2047). Whoever reads such a mail need not be in the domain that the address ends in.
+ */
 function isDotAtom(local: string): boolean {
-  return local.split('.').every(atom => /^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+$/.test(atom))
+  if (local.includes('=?')) return false
+  return local.split('.').every(atom => /^[A-Za-z0-9#$&'*+/=?^_`{|}~-]+$/.test(atom))
 }
 
 /** The domain in lower-case ASCII, or null. Two labels at least, the last of which is not a number. */
