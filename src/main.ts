@@ -3,7 +3,7 @@ import { startApp } from './app.ts'
 import { openDatabase, prepareDatabase } from './commands/database.ts'
 import { loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
-import { connect } from './db/connect.ts'
+import { connect, connectForLookups } from './db/connect.ts'
 import { ensureDemoClients } from './development/clients-service.ts'
 import { createLog } from './http/log.ts'
 
@@ -22,8 +22,12 @@ async function start(config: Config): Promise<() => Promise<void>> {
     endings.push(database.stop)
     await prepareDatabase(database.url, { log, now })
     const pool = connect({ url: database.url, poolSize: config.databasePoolSize })
-    endings.push(() => pool.end({ timeout: 5 }))
-    const app = await startApp({ config, pool, now, logger: log })
+    const lookups = connectForLookups({ url: database.url })
+    endings.push(
+      () => pool.end({ timeout: 5 }),
+      () => lookups.end({ timeout: 5 })
+    )
+    const app = await startApp({ config, pool, lookups, now, logger: log })
     endings.push(app.close)
     const clients = config.developmentMailbox
       ? await ensureDemoClients(app.ctx, { demoPort: config.port + 1 })
