@@ -8,7 +8,11 @@ export type Child = { ask: <T>(name: string, value?: unknown) => Promise<T>; sto
 
 /** Starts a module as a process of its own; resolves when it answers. */
 export async function startChild(module: string, options: object = {}): Promise<Child> {
-  const child: ChildProcess = fork(module, [JSON.stringify(options)], { stdio: 'inherit' })
+  const child: ChildProcess = fork(module, [JSON.stringify(options)], {
+    stdio: 'inherit',
+    // As `npm start` does.
+    execArgv: ['--import', new URL('../src/compile-cache.mjs', import.meta.url).href]
+  })
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
   let next = 0
   const exited = new Promise<void>(resolve => child.once('exit', () => resolve()))

@@ -37,6 +37,8 @@ import { sessionRetention } from './sessions/service.ts'
 export type AppOptions = {
   config: Config
   pool: Pool
+  /** Where rows are looked up by their keys, if not on the pool: `connectForLookups`. */
+  lookups?: Pool
   now: () => Date
   logger: FastifyServerOptions['loggerInstance'] | boolean
   /** Works jobs in this process; a test may leave that to another. */
@@ -48,8 +50,15 @@ const drainMilliseconds = 5000
 
 export type App = { http: FastifyInstance; ctx: Context; oidc: Oidc; close: () => Promise<void> }
 
-/** Starts the service on a prepared database. It does not listen yet; `close` ends everything but the pool. */
-export async function startApp({ config, pool, now, logger, jobs: plan = {} }: AppOptions): Promise<App> {
+/** Starts the service on a prepared database. It does not listen yet; `close` ends everything but the pools. */
+export async function startApp({
+  config,
+  pool,
+  lookups = pool,
+  now,
+  logger,
+  jobs: plan = {}
+}: AppOptions): Promise<App> {
   const http = createServer({ config, logger, now })
   const jobs = await startJobs(pool, http.log)
   const ctx: Context = { sql: pool, now, log: http.log, config, enqueue: jobs.enqueue }
@@ -66,7 +75,11 @@ export async function startApp({ config, pool, now, logger, jobs: plan = {} }: A
   registerCsrf(http, config)
   registerErrorHandler(http)
   await registerRateLimit(http, config)
-  const oidc = await startOidc(ctx, createProtocolPages(http), http.securityHeaders)
+  const oidc = await startOidc(ctx, {
+    pages: createProtocolPages(http),
+    headers: http.securityHeaders,
+    lookups
+  })
   await mountProvider(http, oidc)
   mountHealth(http, ctx)
   mountHome(http, config)

@@ -10,13 +10,17 @@ type Log = Context['log']
 
 /** Starts everything and returns the way to end it. What was started before a failure is ended. */
 async function start(config: Config, log: Log): Promise<() => Promise<void>> {
-  const [{ startApp }, { openDatabase, prepareDatabase }, { connect }, { ensureDemoClients }] =
-    await Promise.all([
-      import('./app.ts'),
-      import('./commands/database.ts'),
-      import('./db/connect.ts'),
-      import('./development/clients-service.ts')
-    ])
+  const [
+    { startApp },
+    { openDatabase, prepareDatabase },
+    { connect, connectForLookups },
+    { ensureDemoClients }
+  ] = await Promise.all([
+    import('./app.ts'),
+    import('./commands/database.ts'),
+    import('./db/connect.ts'),
+    import('./development/clients-service.ts')
+  ])
   const endings: (() => Promise<void>)[] = []
   const end = async () => {
     for (const ending of endings.splice(0).reverse())
@@ -29,8 +33,12 @@ async function start(config: Config, log: Log): Promise<() => Promise<void>> {
       throw explainDatabase(config, error)
     })
     const pool = connect({ url: database.url, poolSize: config.databasePoolSize })
-    endings.push(() => pool.end({ timeout: 5 }))
-    const app = await startApp({ config, pool, now, logger: log })
+    const lookups = connectForLookups({ url: database.url })
+    endings.push(
+      () => pool.end({ timeout: 5 }),
+      () => lookups.end({ timeout: 5 })
+    )
+    const app = await startApp({ config, pool, lookups, now, logger: log })
     endings.push(app.close)
     const clients = config.developmentMailbox
       ? await ensureDemoClients(app.ctx, { demoPort: config.port + 1 })

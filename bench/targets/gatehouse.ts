@@ -1,7 +1,7 @@
 // Gatehouse as it is, as a process of its own.
 import { startApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/load.ts'
-import { connect } from '../../src/db/connect.ts'
+import { connect, connectForLookups } from '../../src/db/connect.ts'
 import { createLog } from '../../src/http/log.ts'
 import { answerParent, startOptions } from '../child.ts'
 import { usageAnswers } from './usage.ts'
@@ -30,14 +30,14 @@ const loaded = loadConfig(
 if (!loaded.ok) throw new Error(JSON.stringify(loaded.faults))
 const { config } = loaded
 let statements = 0
-const pool = connect({
-  url: databaseUrl,
-  poolSize: config.databasePoolSize,
-  ...(counting ? { onStatement: text => void (text !== '' && statements++) } : {})
-})
+const onStatement = (text: string) => void (text !== '' && statements++)
+const database = { url: databaseUrl, ...(counting ? { onStatement } : {}) }
+const pool = connect({ ...database, poolSize: config.databasePoolSize })
+const lookups = connectForLookups(database)
 const app = await startApp({
   config,
   pool,
+  lookups,
   now: () => new Date(),
   logger: createLog('warn'),
   ...(counting ? { jobs: false } : {})
@@ -47,6 +47,6 @@ answerParent(
   usageAnswers(() => statements),
   async () => {
     await app.close()
-    await pool.end({ timeout: 1 })
+    await Promise.all([pool.end({ timeout: 1 }), lookups.end({ timeout: 1 })])
   }
 )

@@ -61,6 +61,16 @@ export function connect({
 type ArrayMapHolder = { shared: { typeArrayMap: Record<number, number> } }
 
 /**
+ * One connection for many small reads: look-ups of single rows by their keys, which never wait for a lock.
+ *
+ * postgres.js sends what one turn of the event loop asks for in one packet and reads the answers from one. On a pool
+ * each look-up wakes a process of its own, and the waking costs more than the reading.
+ */
+export function connectForLookups(options: Omit<ConnectOptions, 'poolSize'>): Pool {
+  return connect({ applicationName: 'gatehouse look-ups', ...options, poolSize: 1 })
+}
+
+/**
  * libpq's `host` parameter names the socket's directory and wins over the authority. postgres.js does not know it: it
  * would send it to the server as a setting, which the server refuses.
  */

@@ -35,7 +35,8 @@ import { consumeWithSuccessor, LostRotation, openSuccessor } from './rotation.ts
 import { currentUnit, readOnce } from './unit-of-work.ts'
 
 export type Storage = {
-  sql: Sql
+  /** Only reads go here: writes are queued in the unit of work. */
+  lookups: Sql
   now: () => Date
   refreshTokenGraceSeconds: number
   sessionAbsoluteSeconds: number
@@ -131,7 +132,7 @@ function issue(write: Write): void {
 
 const findAnyToken = async (storage: Storage, id: string) =>
   await readOnce(currentUnit().tokens, id, async () =>
-    keepContext(await findToken(storage.sql, hashToken(id), moments(storage)), storage.now())
+    keepContext(await findToken(storage.lookups, hashToken(id), moments(storage)), storage.now())
   )
 
 async function revokeByGrantId(grantId: string): Promise<void> {
@@ -199,13 +200,13 @@ const alreadyUsed = (model: string): Error =>
 /** Codes, pushed requests, device codes. */
 const artifacts: Part = (storage, model) => ({
   find: async id => {
-    const artifact = await findArtifact(storage.sql, model, hashToken(id))
+    const artifact = await findArtifact(storage.lookups, model, hashToken(id))
     return artifact === null
       ? undefined
       : { ...artifact.payload, jti: id, ...(isReuse(artifact.consumedAt) ? { consumed: true } : {}) }
   },
   findByUserCode: async userCode => {
-    const artifact = await findArtifactByUserCode(storage.sql, hashToken(userCode))
+    const artifact = await findArtifactByUserCode(storage.lookups, hashToken(userCode))
     return artifact === null
       ? undefined
       : { ...artifact.payload, ...(isReuse(artifact.consumedAt) ? { consumed: true } : {}) }
@@ -236,7 +237,7 @@ const codes: Part = (storage, model) => ({
   ...artifacts(storage, model),
   find: async id => {
     const read = async () =>
-      keepContext(await findCode(storage.sql, hashToken(id), moments(storage)), storage.now())
+      keepContext(await findCode(storage.lookups, hashToken(id), moments(storage)), storage.now())
     const code = await readOnce(currentUnit().tokens, id, read)
     return code === null
       ? undefined
@@ -244,9 +245,9 @@ const codes: Part = (storage, model) => ({
   }
 })
 
-const grants: Part = ({ sql, now }) => ({
+const grants: Part = ({ lookups, now }) => ({
   find: async id => {
-    const payload = await readOnce(currentUnit().grants, id, () => findGrant(sql, id))
+    const payload = await readOnce(currentUnit().grants, id, () => findGrant(lookups, id))
     return payload === null ? undefined : { ...payload, jti: id }
   },
   upsert: async (id, payload) => {
@@ -269,7 +270,7 @@ const grants: Part = ({ sql, now }) => ({
 
 const sessions: Part = storage => ({
   find: async id => {
-    const session = await findSessionByIdHash(storage.sql, hashToken(id), moments(storage))
+    const session = await findSessionByIdHash(storage.lookups, hashToken(id), moments(storage))
     if (session === null) return undefined
     const unit = currentUnit()
     unit.sessions.set(session.uid, session)
@@ -281,7 +282,7 @@ const sessions: Part = storage => ({
     const unit = currentUnit()
     const joined = unit.joinedSessions.get(uid)
     if (joined !== undefined) return joined ?? undefined
-    const session = unit.sessions.get(uid) ?? (await findSessionByUid(storage.sql, uid, moments(storage)))
+    const session = unit.sessions.get(uid) ?? (await findSessionByUid(storage.lookups, uid, moments(storage)))
     if (session === null) return undefined
     unit.sessions.set(uid, session)
     return toPayload(session, `uid:${uid}`)
@@ -310,10 +311,10 @@ const sessions: Part = storage => ({
   }
 })
 
-const interactions: Part = ({ sql, now }) => ({
+const interactions: Part = ({ lookups, now }) => ({
   find: async uid => {
     const unit = currentUnit()
-    const row = await readOnce(unit.interactions, uid, () => findInteraction(sql, hashToken(uid), now()))
+    const row = await readOnce(unit.interactions, uid, () => findInteraction(lookups, hashToken(uid), now()))
     if (row === null) return undefined
     const finished = row.payload.result as { login?: unknown; consent?: { grantId?: string } } | undefined
     // Signed in here, but the account was cut off or disabled since: this sign-in is over.

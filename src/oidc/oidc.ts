@@ -1,6 +1,7 @@
 // The running protocol: the current instance of the library, what it serves from memory, and how it is replaced.
 import type { Configuration, Provider } from 'oidc-provider'
 import type { Context } from '../context.ts'
+import type { Sql } from '../db/connect.ts'
 import { loadSigningKeys } from '../keys/service.ts'
 import { type Document, metadataPaths, readDocument, settleBeforeAnswer, toDocument } from './mount.ts'
 import { createProvider, type ProtocolPages, routes } from './provider.ts'
@@ -28,12 +29,17 @@ export type Oidc = {
   reload: () => Promise<void>
 }
 
-/** Starts the protocol with the signing keys that there are. `headers` are set on every answer. */
-export async function startOidc(
-  ctx: Context,
-  pages: ProtocolPages,
+export type Surroundings = {
+  pages: ProtocolPages
+  /** Set on every answer. */
   headers: Record<string, string>
-): Promise<Oidc> {
+  /** What most requests begin with is read here: `connectForLookups`. */
+  lookups: Sql
+}
+
+/** Starts the protocol with the signing keys that there are. */
+export async function startOidc(ctx: Context, surroundings: Surroundings): Promise<Oidc> {
+  const { pages, headers } = surroundings
   let instance: Instance
   const oidc: Oidc = {
     ctx,
@@ -47,15 +53,15 @@ export async function startOidc(
     },
     renderError: pages.renderError,
     reload: async () => {
-      instance = await build(oidc, pages)
+      instance = await build(oidc, surroundings)
     }
   }
   await oidc.reload()
   return oidc
 }
 
-async function build(oidc: Oidc, pages: ProtocolPages): Promise<Instance> {
-  const { provider, registry } = createProvider(oidc.ctx, await loadSigningKeys(oidc.ctx), pages)
+async function build(oidc: Oidc, surroundings: Surroundings): Promise<Instance> {
+  const { provider, registry } = createProvider(oidc.ctx, await loadSigningKeys(oidc.ctx), surroundings)
   settleBeforeAnswer(oidc, provider)
   reportFaults(oidc.ctx, provider)
   const documents = new Map<string, Document>()

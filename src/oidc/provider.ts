@@ -1,6 +1,7 @@
 // Builds oidc-provider from the settings and the signing keys. A changed key set means a new instance, swapped in whole.
 import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { Context } from '../context.ts'
+import type { Sql } from '../db/connect.ts'
 import type { PrivateJwk } from '../keys/model.ts'
 import { deriveKey } from '../lib/sealed-box.ts'
 import { hashToken } from '../lib/tokens.ts'
@@ -44,10 +45,14 @@ export type ProtocolPages = {
 export type ProviderInstance = { provider: Provider; registry: Registry }
 
 /** `keys` in the key store's order: the first that fits signs. */
-export function createProvider(ctx: Context, keys: PrivateJwk[], pages: ProtocolPages): ProviderInstance {
-  const { config, sql, now } = ctx
+export function createProvider(
+  ctx: Context,
+  keys: PrivateJwk[],
+  { pages, lookups }: { pages: ProtocolPages; lookups: Sql }
+): ProviderInstance {
+  const { config, now } = ctx
   const secure = config.issuer.startsWith('https:')
-  const storage: Storage = { sql, now, ...config }
+  const storage: Storage = { lookups, now, ...config }
   const instance: { provider?: Provider; registry?: Registry } = {}
   const provider = new Provider(config.issuer, {
     adapter: createAdapter(storage) as never,
@@ -57,8 +62,8 @@ export function createProvider(ctx: Context, keys: PrivateJwk[], pages: Protocol
     scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'],
     responseTypes: ['code'],
     acrValues: [acrOneFactor],
-    findAccount: createFindAccount(sql),
-    loadExistingGrant: createLoadExistingGrant(sql, () => provider),
+    findAccount: createFindAccount(lookups),
+    loadExistingGrant: createLoadExistingGrant(lookups, () => provider),
     interactions: {
       policy: createInteractionPolicy(),
       // A new one has nothing to look up: the dispatcher is told where it starts.
@@ -129,7 +134,7 @@ export function createProvider(ctx: Context, keys: PrivateJwk[], pages: Protocol
   // Our mount sets the forwarded headers from the issuer and nothing else reaches them.
   provider.proxy = true
   instance.registry = createRegistry(ctx, provider)
-  takeReplayMarksAtOnce(provider, storage)
+  takeReplayMarksAtOnce(provider, ctx)
   return { provider, registry: instance.registry }
 }
 
@@ -156,7 +161,7 @@ function lifetimes({ config, now }: Context): NonNullable<Configuration['ttl']> 
 }
 
 /** The library looks first and marks later, so two proofs at once would both pass; one insert decides here. */
-function takeReplayMarksAtOnce(provider: Provider, { sql, now }: Storage): void {
+function takeReplayMarksAtOnce(provider: Provider, { sql, now }: Context): void {
   const model = provider.ReplayDetection as unknown as {
     unique: (issuer: string, jti: string, exp: number) => Promise<boolean>
   }
