@@ -1,9 +1,9 @@
 // When a person is asked, and what a grant holds.
 import { type Grant, interactionPolicy, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
 import type { Sql } from '../db/connect.ts'
+import { findConsent } from './interaction-repository.ts'
 import { type Consent, missingConsent } from './model.ts'
 import type { RegisteredClient } from './registry.ts'
-import { findConsent } from './repository.ts'
 
 /** Claims that tell of the sign-in, not of the person: they need no consent. */
 const claimsWithoutConsent = new Set(['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss'])

@@ -1,10 +1,10 @@
-// SQL for grants, consents, tokens, interactions and the protocol's short-lived things.
+// SQL for grants, tokens and the protocol's short-lived things; interaction-repository.ts has sign-ins and consents.
 // Reads give in one statement all that the request will ask for next (read-only joins of accounts, sessions and
 // session_clients); writes are parts of a batch.
 import { type AccountFacts, accountFactsColumn } from '../accounts/facts-model.ts'
 import type { Value, Write } from '../db/batch.ts'
 import type { Sql } from '../db/connect.ts'
-import type { Consent, Payload, Progress, StoredInteraction, StoredToken } from './model.ts'
+import type { Payload, StoredToken } from './model.ts'
 
 const sessionFacts = `case when s.uid is null then null else
   jsonb_build_object('accountId', s.account_id, 'grantId', sc.grant_id, 'sid', sc.sid) end as session`
@@ -33,18 +33,6 @@ const findCodeText = `
     g.payload as grant, ${accountFactsColumn}, ${sessionFacts}
   from (select * from oidc_artifacts where id_hash = $1 and model = 'AuthorizationCode') t ${withContext}`
 
-const findInteractionText = `
-  select i.payload, i.progress, i.account_id, i.authenticated_at, i.expires_at, ${accountFactsColumn},
-    coalesce(a.disabled_at is null and i.authenticated_at >= a.tokens_valid_from, false) as authentication_valid,
-    case when c.account_id is null then null else
-      jsonb_build_object('scopes', c.scopes, 'claims', c.claims, 'resources', c.resources) end as consent,
-    g.payload as grant
-  from interactions i
-  left join accounts a on a.id = i.account_id
-  left join consents c on c.account_id = i.account_id and c.client_id = i.client_id
-  left join grants g on g.id = i.payload #>> '{result,consent,grantId}'
-  where i.id_hash = $1 and i.expires_at > $2`
-
 export type Moments = { now: Date; loginAfter: Date }
 
 /** An opaque access token or a refresh token, whichever it is. Expired ones too: reuse must be told from nonsense. */
@@ -59,15 +47,6 @@ export async function findCode(sql: Sql, idHash: Buffer, at: Moments): Promise<S
   const [row] = await sql.unsafe<StoredToken[]>(findCodeText, [idHash, at.now, at.loginAfter], {
     prepare: true
   })
-  return row ?? null
-}
-
-export async function findInteraction(
-  sql: Sql,
-  idHash: Buffer,
-  now: Date
-): Promise<StoredInteraction | null> {
-  const [row] = await sql.unsafe<StoredInteraction[]>(findInteractionText, [idHash, now], { prepare: true })
   return row ?? null
 }
 
@@ -94,12 +73,6 @@ export async function isGrantAlive(
         where g.account_id = a.id and g.client_id = ${of.clientId} and g.expires_at > ${of.now}
       )`
   return rows.length > 0
-}
-
-export async function findConsent(sql: Sql, accountId: string, clientId: string): Promise<Consent | null> {
-  const [row] = await sql<Consent[]>`
-    select scopes, claims, resources from consents where account_id = ${accountId} and client_id = ${clientId}`
-  return row ?? null
 }
 
 export async function findAccountFacts(sql: Sql, id: string): Promise<AccountFacts | null> {
@@ -238,55 +211,6 @@ export const upsertGrant = (row: GrantRow): Write => ({
   text: bind => `insert into grants (id, account_id, client_id, payload, created_at, expires_at)
     values (${bind(row.id)}, ${bind(row.accountId)}, ${bind(row.clientId)}, ${bind(row.payload)}, ${bind(row.createdAt)}, ${bind(row.expiresAt)})
     on conflict (id) do update set payload = excluded.payload, expires_at = excluded.expires_at`
-})
-
-/** Adds to what the person agreed to; two browsers at once both count. */
-export const upsertConsent = (accountId: string, clientId: string, consent: Consent, at: Date): Write => ({
-  text: bind => `insert into consents as c (account_id, client_id, scopes, claims, resources, created_at, updated_at)
-    values (${bind(accountId)}, ${bind(clientId)}, ${bind(consent.scopes)}, ${bind(consent.claims)}, ${bind(consent.resources)}, ${bind(at)}, ${bind(at)})
-    on conflict (account_id, client_id) do update set
-      scopes = array(select distinct unnest(c.scopes || excluded.scopes)),
-      claims = array(select distinct unnest(c.claims || excluded.claims)),
-      resources = c.resources || excluded.resources, updated_at = excluded.updated_at`
-})
-
-export type InteractionRow = {
-  idHash: Buffer
-  clientId: string | null
-  accountId: string | null
-  authenticatedAt: Date | null
-  payload: Payload
-  createdAt: Date
-  expiresAt: Date
-}
-
-/** Keeps Gatehouse's own columns of an interaction that the library saves again. */
-export const upsertInteraction = (row: InteractionRow): Write => ({
-  text: bind => `insert into interactions as i (id_hash, client_id, account_id, authenticated_at, payload, created_at, expires_at)
-    values (${bind(row.idHash)}, ${bind(row.clientId)}, ${bind(row.accountId)}, ${bind(row.authenticatedAt)}, ${bind(row.payload)},
-      ${bind(row.createdAt)}, ${bind(row.expiresAt)})
-    on conflict (id_hash) do update set payload = excluded.payload, expires_at = excluded.expires_at,
-      account_id = coalesce(excluded.account_id, i.account_id), authenticated_at = coalesce(excluded.authenticated_at, i.authenticated_at)`
-})
-
-export type ProgressUpdate = { accountId: string | null; authenticatedAt: Date | null; progress: Progress }
-
-export const updateInteractionProgress = (idHash: Buffer, update: ProgressUpdate): Write => ({
-  text: bind => `update interactions set account_id = ${bind(update.accountId)}, authenticated_at = ${bind(update.authenticatedAt)},
-    progress = ${bind(update.progress)} where id_hash = ${bind(idHash)}`
-})
-
-/** The person proved who they are elsewhere, by the mail's link: the sign-in that waits for it may go on. */
-export async function updateInteractionAuthenticated(
-  sql: Sql,
-  idHash: Buffer,
-  { accountId, at }: { accountId: string; at: Date }
-): Promise<void> {
-  await sql`update interactions set authenticated_at = ${at} where id_hash = ${idHash} and account_id = ${accountId}`
-}
-
-export const deleteInteraction = (idHash: Buffer): Write => ({
-  text: bind => `delete from interactions where id_hash = ${bind(idHash)}`
 })
 
 const expiring = {

@@ -7,13 +7,17 @@ import type { Write } from '../db/batch.ts'
 import { hashToken } from '../lib/tokens.ts'
 import { toSeconds } from '../sessions/model.ts'
 import { applicationHome } from './application-home.ts'
+import {
+  updateInteractionAuthenticated,
+  updateInteractionProgress,
+  upsertConsent
+} from './interaction-repository.ts'
 import { type Consent, mergeConsent, missingConsent, type Progress } from './model.ts'
 import { pinHost } from './mount.ts'
 import type { Oidc } from './oidc.ts'
 import { fillGrant } from './policy.ts'
 import { acrOneFactor } from './provider.ts'
 import type { RegisteredClient } from './registry.ts'
-import { updateInteractionAuthenticated, updateInteractionProgress, upsertConsent } from './repository.ts'
 import { createUnit, flushUnit, inUnit, type UnitOfWork } from './unit-of-work.ts'
 
 export { applicationCookie } from './application-home.ts'
