@@ -44,7 +44,9 @@ async function start(config: Config, log: Log): Promise<() => Promise<void>> {
       ? await ensureDemoClients(app.ctx, { demoPort: config.port + 1 })
       : []
     await app.http.listen({ host: config.host, port: config.port })
-    if (config.developmentMailbox) endings.push(await startDemo(config, clients))
+    const demo = config.developmentMailbox ? await startDemo(config, clients) : null
+    if (demo !== null) endings.push(demo.close)
+    announce(config, demo)
     return end
   } catch (error) {
     await end()
@@ -60,22 +62,23 @@ function explainDatabase({ databaseUrl }: Config, error: Error & { code?: string
   return new Error(`the database that DATABASE_URL names does not let us in: ${detail}`, { cause: error })
 }
 
+type Demo = { url: string; close: () => Promise<void> }
+
 /** The demo application, loaded only where it may exist. */
-async function startDemo(config: Config, clients: { client_id: string }[]): Promise<() => Promise<void>> {
+async function startDemo(config: Config, clients: { client_id: string }[]): Promise<Demo> {
   const { startDemoApp } = await import('../examples/demo-app/app.ts')
   const client = clients.find(({ client_id }) => client_id === 'demo-web')
-  const demo = await startDemoApp({ issuer: config.issuer, client: client as never, port: config.port + 1 })
-  process.stdout.write(
-    [
-      '',
-      `  Gatehouse          ${config.issuer}`,
-      `  Demo application   ${demo.url}`,
-      `  Mailbox            ${config.issuer}/dev/mailbox`,
-      '',
-      ''
-    ].join('\n')
-  )
-  return demo.close
+  return await startDemoApp({ issuer: config.issuer, client: client as never, port: config.port + 1 })
+}
+
+function announce({ issuer }: Config, demo: Demo | null): void {
+  const lines = [
+    `  Gatehouse          ${issuer}`,
+    ...(demo === null
+      ? []
+      : [`  Demo application   ${demo.url}`, `  Mailbox            ${issuer}/dev/mailbox`])
+  ]
+  process.stdout.write(['', ...lines, '', ''].join('\n'))
 }
 
 const loaded = loadConfig()

@@ -107,7 +107,8 @@ const otherErrors: Record<number, { code: string; words: ErrorWords }> = {
   }
 }
 
-const outageSeconds = 5
+/** When to try again after an outage. */
+export const outageSeconds = 5
 const ownCode = (error: Partial<FastifyError>) => String(error.code ?? '').toLowerCase()
 
 export type ErrorAnswer = ErrorFacts & { status: number; code: string; words: ErrorWords }
@@ -148,7 +149,7 @@ function known(code: string, status: number): ErrorAnswer {
 }
 
 /** Codes of sockets, of postgres.js, and PostgreSQL's classes 08, 53 and 57P: the database is away or full. */
-function isOutage({ code }: Partial<FastifyError>): boolean {
+export function isOutage({ code }: Partial<FastifyError>): boolean {
   return /^(ECONN(REFUSED|RESET|ABORTED)|ENOTFOUND|EPIPE|ETIMEDOUT|CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT|08...|53...|57P0.)$/.test(
     String(code ?? '')
   )

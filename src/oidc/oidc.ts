@@ -2,6 +2,7 @@
 import type { Configuration, Provider } from 'oidc-provider'
 import type { Context } from '../context.ts'
 import type { Sql } from '../db/connect.ts'
+import { isOutage, outageSeconds } from '../http/errors.ts'
 import { loadSigningKeys } from '../keys/service.ts'
 import { type Document, metadataPaths, readDocument, settleBeforeAnswer, toDocument } from './mount.ts'
 import { createProvider, type ProtocolPages, routes } from './provider.ts'
@@ -72,11 +73,16 @@ async function build(oidc: Oidc, surroundings: Surroundings): Promise<Instance> 
   return { provider, registry, callback: provider.callback(), documents, keys }
 }
 
-/** What the library would swallow: its own failures, with the request they belong to. */
+/** What the library would swallow: its own failures, with the request they belong to. An outage says when to come back. */
 function reportFaults({ log }: Context, provider: Provider): void {
-  provider.on('server_error', (koa, error) =>
+  provider.on('server_error', (koa, error) => {
     log.error({ err: error, requestId: (koa.req as { id?: string }).id }, 'the protocol failed')
-  )
+    if (!isOutage(error)) return
+    koa.status = 503
+    koa.set('retry-after', String(outageSeconds))
+    if (koa.response.is('json'))
+      koa.body = { error: 'temporarily_unavailable', error_description: 'try again in a moment' }
+  })
   // Else Koa writes these to the console: mostly clients that went away, or sent what is not HTTP, half-way.
   const emitter: NodeJS.EventEmitter = provider as never
   emitter.on('error', error => log.debug({ err: error }, 'a request to the protocol broke off'))
