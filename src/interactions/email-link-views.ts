@@ -1,16 +1,41 @@
 // The pages behind the link of a mail that confirms an address. They may be opened in any browser.
 import { definePage } from '../http/view.ts'
 
-export type ConfirmAddressData = { action: string; email: string; state: 'ready' | 'invalid' | 'expired' }
+export type ConfirmAddressData = {
+  action: string
+  email: string
+  state: 'ready' | 'invalid' | 'expired'
+  /** Others have signed up at this address, too: the password tells whose sign-up the mail belongs to. */
+  passwordNeeded: boolean
+  fault: null | 'missing' | 'wrong'
+}
+
+const ready: ConfirmAddressData = {
+  action: '/verify-email/q0d1',
+  email: 'ines.moreau@example.org',
+  state: 'ready',
+  passwordNeeded: false,
+  fault: null
+}
 
 export const confirmAddressPage = definePage<ConfirmAddressData>(
   'interactions/confirm-address',
   {
-    ready: { action: '/verify-email/q0d1', email: 'ines.moreau@example.org', state: 'ready' },
-    invalid: { action: '/verify-email/q0d1', email: '', state: 'invalid' },
-    expired: { action: '/verify-email/q0d1', email: 'ines.moreau@example.org', state: 'expired' }
+    ready,
+    contested: { ...ready, passwordNeeded: true },
+    'contested-missing': { ...ready, passwordNeeded: true, fault: 'missing' },
+    'contested-wrong': { ...ready, passwordNeeded: true, fault: 'wrong' },
+    invalid: { ...ready, email: '', state: 'invalid' },
+    expired: { ...ready, state: 'expired' }
   },
-  ({ state }) => ({
+  ({ state, fault }) => ({
+    faultText:
+      fault &&
+      {
+        missing: 'Type the password that you chose when you signed up.',
+        wrong:
+          'This is not the password of the sign-up that this mail belongs to. If you did not ask for this mail, close this page and use the one that you asked for.'
+      }[fault],
     words: {
       ready: null,
       invalid: {

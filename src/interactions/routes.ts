@@ -10,6 +10,7 @@ import { sourceOf } from '../http/security-headers.ts'
 import { type Page, sendPage } from '../http/view.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { findApplicationHome, type Interaction, readInteraction } from '../oidc/service.ts'
+import { rememberWaiting } from './email-link-routes.ts'
 import { mayShow, type Step } from './model.ts'
 import {
   allow,
@@ -123,7 +124,10 @@ export function mountInteractions(app: FastifyInstance, service: Context, oidc: 
     return await show(visit, signUpPage, signUpData(visit, { ...again, faults: outcome.faults }), 422)
   })
 
-  get('/verify-email', 'verify-email', visit => show(visit, verifyEmailPage, verifyData(visit, {})))
+  get('/verify-email', 'verify-email', async visit => {
+    rememberWaiting(visit.reply, visit.interaction.uid)
+    return await show(visit, verifyEmailPage, verifyData(visit, {}))
+  })
   post('/verify-email', async (visit, { code }) => {
     if (!mayShow('verify-email', progressOf(visit.interaction)))
       return redirect(visit.reply, await goOn(visit.ctx, oidc, visit.interaction))
