@@ -49,6 +49,8 @@ export function mountInteractions(app: FastifyInstance, service: Context, oidc: 
 
   async function visitOf(request: FastifyRequest, reply: FastifyReply): Promise<Visit> {
     const { uid } = request.params as Params
+    // First: the library is not let see the headers that tell the address behind a proxy, and they are gone after it.
+    const ctx = requestContext(service, request)
     const interaction = await readInteraction(oidc, uid, { request: request.raw, response: reply.raw })
     if (interaction === null) throw await expired(request)
     reply.setCookie(applicationCookie, interaction.client.clientId, {
@@ -58,7 +60,7 @@ export function mountInteractions(app: FastifyInstance, service: Context, oidc: 
       secure: request.server.csrf.secure,
       maxAge: 86_400
     })
-    return { request, reply, ctx: requestContext(service, request), interaction }
+    return { request, reply, ctx, interaction }
   }
 
   async function homeOf(request: FastifyRequest): Promise<{ name: string; url: string } | null> {
@@ -79,11 +81,12 @@ export function mountInteractions(app: FastifyInstance, service: Context, oidc: 
       const { uid } = request.params
       if (request.query.start !== undefined)
         return reply.redirect(`/interaction/${encodeURIComponent(uid)}/sign-in`, 303)
+      const ctx = requestContext(service, request)
       const interaction = await readInteraction(oidc, uid, { request: request.raw, response: reply.raw })
       if (interaction === null && request.query.confirmed !== undefined)
         return await sendPage(reply, resumedElsewherePage, { application: await homeOf(request) })
       if (interaction === null) throw await expired(request)
-      return redirect(reply, await goOn(requestContext(service, request), oidc, interaction))
+      return redirect(reply, await goOn(ctx, oidc, interaction))
     }
   )
 
