@@ -100,12 +100,13 @@ process.on('uncaughtException', error => {
 })
 
 const started = start(config, log)
-let ending = false
+let endingSince: number | null = null
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    // A second Ctrl-C does not wait.
-    if (ending) process.exit(1)
-    ending = true
+    // A second Ctrl-C does not wait. The terminal and npm may each pass on the first: together they are one.
+    if (endingSince !== null && performance.now() - endingSince > 1000) process.exit(1)
+    if (endingSince !== null) return
+    endingSince = performance.now()
     // One that comes while we start waits until there is something to end; a failed start ends by itself.
     started.then(
       end => end().then(() => process.exit(0)),

@@ -57,6 +57,15 @@ export async function findEmailToken(sql: Sql, tokenHash: Buffer): Promise<Email
   return row ?? null
 }
 
+/** How many other sign-ins have a token of the same account, be it still good or not. */
+export async function countRivalEmailTokens(sql: Sql, token: EmailToken): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::int as count from account_email_tokens
+    where account_id = ${token.accountId} and token_hash <> ${token.tokenHash}
+  `
+  return row?.count ?? 0
+}
+
 /** The token that waits for a code in this sign-in. */
 export async function findEmailTokenOfInteraction(
   sql: Sql,

@@ -20,6 +20,13 @@ export async function findAccountWithPassword(
   return { account, passwordHash }
 }
 
+export async function findPasswordHash(sql: Sql, accountId: string): Promise<string | null> {
+  const [row] = await sql<{ passwordHash: string }[]>`
+    select password_hash from password_credentials where account_id = ${accountId}
+  `
+  return row?.passwordHash ?? null
+}
+
 /** Gives a new account its first password. `wanted: false` does the same work for nothing. */
 export async function insertPassword(
   sql: Sql,

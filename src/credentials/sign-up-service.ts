@@ -1,5 +1,9 @@
 // Signing up with a password, and proving the address that was signed up with.
-import { findEmailTokenOfInteraction } from '../accounts/email-token-repository.ts'
+import {
+  countRivalEmailTokens,
+  type EmailToken,
+  findEmailTokenOfInteraction
+} from '../accounts/email-token-repository.ts'
 import {
   type RedeemCodeOutcome,
   type RedeemOutcome,
@@ -12,9 +16,9 @@ import { findAccount } from '../accounts/repository.ts'
 import { findOrCreateAccount } from '../accounts/service.ts'
 import { recordEvent } from '../audit/service.ts'
 import { type Context, inTransaction } from '../context.ts'
-import { hashPassword } from './hashing.ts'
+import { hashPassword, verifyPassword } from './hashing.ts'
 import { checkNewPassword } from './model.ts'
-import { insertPassword, updatePassword } from './repository.ts'
+import { findPasswordHash, insertPassword, updatePassword } from './repository.ts'
 
 export type SignUpFaults = {
   email?: 'missing' | 'invalid' | 'too_long'
@@ -102,6 +106,24 @@ export async function resendConfirmation(
     await recordEvent(tx, { type: 'account.confirmation_resent', accountId, details: { outcome } })
     return outcome
   })
+}
+
+/**
+ * Whether somebody else may have signed up at the same address: then a link alone does not tell whose sign-up its
+ * mail belongs to, and its reader might confirm a stranger's, with the stranger's password.
+ */
+export async function isContested(ctx: Context, token: EmailToken): Promise<boolean> {
+  return (await countRivalEmailTokens(ctx.sql, token)) > 0
+}
+
+/**
+ * Whether this is the password that confirming the token would leave the account with: only who signed up knows it.
+ *
+ * @throws HashingBusy
+ */
+export async function fitsSignUp(ctx: Context, token: EmailToken, password: unknown): Promise<boolean> {
+  const phc = token.passwordHash ?? (await findPasswordHash(ctx.sql, token.accountId))
+  return await verifyPassword(ctx.config, phc, password)
 }
 
 export type ConfirmOutcome =

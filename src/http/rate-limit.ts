@@ -3,7 +3,7 @@ import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config/schema.ts'
 import { TooManyRequests, withFacts } from './errors.ts'
-import { networkOf } from './request-context.ts'
+import { addressOf, networkOf } from './request-context.ts'
 
 const hidden = { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false }
 
@@ -14,7 +14,7 @@ export async function registerRateLimit(app: FastifyInstance, config: Config): P
     max: config.requestsPerAddressPerMinute,
     timeWindow: 60_000,
     cache: 100_000,
-    keyGenerator: request => networkOf(request.ip),
+    keyGenerator: request => networkOf(addressOf(request)),
     // How many tries are left is nobody's business but the limiter's.
     addHeadersOnExceeding: hidden,
     addHeaders: { ...hidden, 'retry-after': true },

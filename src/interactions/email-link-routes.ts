@@ -1,61 +1,75 @@
 // The link of a mail that confirms an address. It may be opened in any browser.
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { findEmailToken } from '../accounts/email-token-repository.ts'
 import type { Context } from '../context.ts'
+import { HashingBusy } from '../credentials/hashing-queue.ts'
 import { requireCsrf } from '../http/csrf.ts'
+import { ServiceBusy, withFacts } from '../http/errors.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sendPage } from '../http/view.ts'
-import { hashToken } from '../lib/tokens.ts'
 import type { Oidc } from '../oidc/oidc.ts'
-import { addressConfirmedPage, confirmAddressPage } from './email-link-views.ts'
-import { verifyByLink } from './service.ts'
-import { homeOf } from './visit-routes.ts'
+import { addressConfirmedPage, type ConfirmAddressData, confirmAddressPage } from './email-link-views.ts'
+import { readLink, verifyByLink } from './service.ts'
+import { Field, homeOf, waitingCookie } from './visit-routes.ts'
 
 const EmailLinkParams = Type.Object({ token: Type.String() })
-const EmailLinkQuery = Type.Object({ interaction: Type.Optional(Type.Unknown()) })
+const EmailLinkQuery = Type.Object({ interaction: Field })
+const EmailLinkBody = Type.Object({ password: Field })
 
 /** GET shows a button, since mail scanners follow links; POST spends the token. */
 export function mountEmailLink(app: FastifyInstance, service: Context, oidc: Oidc): void {
   const typed = app.withTypeProvider<TypeBoxTypeProvider>()
-  const schema = { params: EmailLinkParams, querystring: EmailLinkQuery }
-  typed.get('/verify-email/:token', { schema }, async (request, reply) => {
-    const found = await findEmailToken(service.sql, hashToken(request.params.token))
-    const state = found === null ? 'invalid' : found.expiresAt <= service.now() ? 'expired' : 'ready'
-    const email = found?.emailKey ?? ''
+  const link = { params: EmailLinkParams, querystring: EmailLinkQuery }
+  const linkOf = (request: FastifyRequest) => ({
+    token: (request.params as { token: string }).token,
+    waitingUid: request.cookies[waitingCookie(oidc.issuer)] ?? null
+  })
+  type Shown = Omit<ConfirmAddressData, 'action' | 'application'>
+  const show = async (request: FastifyRequest, reply: FastifyReply, data: Shown) => {
+    const application = data.state === 'ready' ? null : await homeOf(oidc, request)
+    const status = data.state !== 'ready' ? 410 : data.fault === null ? 200 : 422
     return await sendPage(
       reply,
       confirmAddressPage,
-      {
-        action: request.url,
-        email,
-        state,
-        application: state === 'ready' ? null : await homeOf(oidc, request)
-      },
-      { status: state === 'ready' ? 200 : 410 }
+      { action: request.url, application, ...data },
+      { status }
     )
+  }
+
+  typed.get('/verify-email/:token', { schema: link }, async (request, reply) => {
+    const { state, email, passwordNeeded } = await readLink(service, linkOf(request))
+    return await show(request, reply, { state, email, passwordNeeded, fault: null })
   })
-  typed.post(
-    '/verify-email/:token',
-    { schema, preValidation: requireCsrf, config: { rateLimit: {} } },
-    async (request, reply) => {
-      const { interaction } = request.query
-      const uid = typeof interaction === 'string' ? interaction : null
-      const outcome = await verifyByLink(requestContext(service, request), {
-        token: request.params.token,
-        interactionUid: uid
+  const options = {
+    schema: { ...link, body: EmailLinkBody },
+    preValidation: requireCsrf,
+    config: { rateLimit: {} }
+  }
+  typed.post('/verify-email/:token', options, async (request, reply) => {
+    const { interaction } = request.query
+    const { password } = request.body
+    const interactionUid = typeof interaction === 'string' ? interaction : null
+    const use = { ...linkOf(request), interactionUid, password }
+    const outcome = await verifyByLink(requestContext(service, request), use).catch(toBusyPage)
+    if (outcome.ok && outcome.continueUid === null)
+      return await sendPage(reply, addressConfirmedPage, { application: await homeOf(oidc, request) })
+    if (outcome.ok)
+      return reply.redirect(`/interaction/${encodeURIComponent(outcome.continueUid ?? '')}?confirmed`, 303)
+    if (outcome.reason !== 'wrong_password')
+      return await show(request, reply, {
+        state: outcome.reason,
+        email: '',
+        passwordNeeded: false,
+        fault: null
       })
-      if (!outcome.ok)
-        return await sendPage(
-          reply,
-          confirmAddressPage,
-          { action: request.url, email: '', state: outcome.reason, application: await homeOf(oidc, request) },
-          { status: 410 }
-        )
-      if (outcome.continueUid === null)
-        return await sendPage(reply, addressConfirmedPage, { application: await homeOf(oidc, request) })
-      return reply.redirect(`/interaction/${encodeURIComponent(outcome.continueUid)}?confirmed`, 303)
-    }
-  )
+    const { email } = await readLink(service, linkOf(request))
+    const fault = password === undefined || password === '' ? 'missing' : 'wrong'
+    return await show(request, reply, { state: 'ready', email, passwordNeeded: true, fault })
+  })
+}
+
+function toBusyPage(error: unknown): never {
+  if (!(error instanceof HashingBusy)) throw error
+  throw withFacts(new ServiceBusy(), { retryAfterSeconds: error.retryAfterSeconds })
 }

@@ -8,24 +8,40 @@ export type ConfirmAddressData = {
   action: string
   email: string
   state: 'ready' | 'invalid' | 'expired'
+  /** Others have signed up at this address, too: the password tells whose sign-up the mail belongs to. */
+  passwordNeeded: boolean
+  fault: null | 'missing' | 'wrong'
   application: Application
 }
 
 const application = { name: 'Tidewater Photos', url: 'https://photos.tidewater.example/' }
+const ready: ConfirmAddressData = {
+  action: '/verify-email/q0d1',
+  email: 'ines.moreau@example.org',
+  state: 'ready',
+  passwordNeeded: false,
+  fault: null,
+  application: null
+}
 
 export const confirmAddressPage = definePage<ConfirmAddressData>(
   'interactions/confirm-address',
   {
-    ready: {
-      action: '/verify-email/q0d1',
-      email: 'ines.moreau@example.org',
-      state: 'ready',
-      application: null
-    },
-    invalid: { action: '/verify-email/q0d1', email: '', state: 'invalid', application: null },
-    expired: { action: '/verify-email/q0d1', email: 'ines.moreau@example.org', state: 'expired', application }
+    ready,
+    contested: { ...ready, passwordNeeded: true },
+    'contested-missing': { ...ready, passwordNeeded: true, fault: 'missing' },
+    'contested-wrong': { ...ready, passwordNeeded: true, fault: 'wrong' },
+    invalid: { ...ready, email: '', state: 'invalid' },
+    expired: { ...ready, state: 'expired', application }
   },
-  ({ state }) => ({
+  ({ state, fault }) => ({
+    faultText:
+      fault &&
+      {
+        missing: 'Type the password that you chose when you signed up.',
+        wrong:
+          'This is not the password of the sign-up that this mail belongs to. If you did not ask for this mail, close this page and use the one that you asked for.'
+      }[fault],
     words: {
       ready: null,
       invalid: {

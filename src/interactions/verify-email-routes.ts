@@ -3,13 +3,14 @@ import { Type } from 'typebox'
 import type { Oidc } from '../oidc/oidc.ts'
 import { resend, verifyByCode } from './service.ts'
 import { type VerifyEmailData, verifyEmailPage } from './views.ts'
-import { Field, redirect, type Steps, show, type Visit } from './visit-routes.ts'
+import { Field, redirect, remember, type Steps, show, type Visit, waitingCookie } from './visit-routes.ts'
 
 const VerifyEmailBody = Type.Object({ code: Field })
 const notices = ['sent', 'capped', 'waiting'] as const
 
 export function mountVerifyEmail({ page, form }: Steps, oidc: Oidc): void {
   page('verify-email', visit => {
+    remember(visit.reply, waitingCookie(oidc.issuer), visit.interaction.uid)
     const { notice } = visit.request.query as { notice?: unknown }
     const known = notices.find(one => one === notice) ?? null
     return show(visit, verifyEmailPage, verifyData(visit, { notice: known }))

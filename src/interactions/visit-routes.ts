@@ -75,17 +75,23 @@ export async function visitOf(
   reply: FastifyReply
 ): Promise<Visit> {
   const { uid } = request.params as { uid: string }
+  // First: the library must not see the headers that tell the address behind a proxy, and they are gone after it.
+  const ctx = requestContext(service, request)
   const interaction = await readInteraction(oidc, uid, { request: request.raw, response: reply.raw })
   if (interaction === null) throw await expired(oidc, request)
-  reply.setCookie(applicationCookie(oidc.issuer), interaction.client.clientId, {
-    path: '/',
-    httpOnly: true,
-    sameSite: 'lax',
-    secure: request.server.csrf.secure,
-    maxAge: 86_400
-  })
-  return { request, reply, ctx: requestContext(service, request), interaction }
+  remember(reply, applicationCookie(oidc.issuer), interaction.client.clientId)
+  return { request, reply, ctx, interaction }
 }
+
+/** Keeps something of little worth to anybody else in this browser for a day. */
+export function remember(reply: FastifyReply, name: string, value: string): void {
+  const { secure } = reply.server.csrf
+  reply.setCookie(name, value, { path: '/', httpOnly: true, sameSite: 'lax', secure, maxAge: 86_400 })
+}
+
+/** The name of the cookie that tells which sign-in of this browser waits for a mail: its link needs no other proof here. */
+export const waitingCookie = (issuer: URL): string =>
+  issuer.protocol === 'https:' ? '__Host-waiting' : 'waiting'
 
 /** The application that this browser last signed in to. */
 export async function homeOf(

@@ -4,7 +4,7 @@ import t, { type Test } from 'tap'
 import { createApplication } from '../helpers/application.ts'
 import { lastConfirmation, type Opened, openSignIn, signUpAndWait } from '../helpers/forms.ts'
 import { startService } from '../helpers/service.ts'
-import type { Answer } from '../helpers/visitor.ts'
+import { type Answer, Visitor } from '../helpers/visitor.ts'
 
 const service = await startService(t, { environment: { MAILS_PER_RECIPIENT_PER_HOUR: '50' } })
 const application = await createApplication(service)
@@ -161,6 +161,47 @@ for (const [how, confirm] of Object.entries(confirmations)) {
     await gainsNothing(t, { ...eve, ...mailOf(eve) }, email)
   })
 }
+
+t.test(
+  'Ada, who signed up too, takes Eve’s mail for hers: it does not open without Eve’s password',
+  async t => {
+    for (const order of ['Eve first', 'Ada first']) {
+      const email = `mixed-up${turn++}@example.org`
+      mails = 0
+      const people = order === 'Eve first' ? [eveSignsUp, adaSignsUp] : [adaSignsUp, eveSignsUp]
+      const [one, two] = [await people[0]?.(email), await people[1]?.(email)] as [Person, Person]
+      const [eve, ada] = order === 'Eve first' ? [one, two] : [two, one]
+      const browsers = { 'her browser': ada.visitor, 'her telephone': new Visitor() }
+      for (const [where, visitor] of Object.entries(browsers)) {
+        const page = await visitor.visit(eve.link)
+        t.match(page.text, 'id="password"', `${order}, in ${where}`)
+        for (const typed of [{}, { password: adasPassword }, { password: '' }]) {
+          const answer = await visitor.post(page, 'verify-form', typed)
+          t.equal(answer.status, 422)
+          t.notMatch(answer.text, adasPassword)
+        }
+      }
+      t.match((await eve.visitor.visit(eve.page.url)).text, 'verify-form', 'Eve waits on')
+      const next = await ada.visitor.submit(await ada.visitor.visit(ada.link), 'verify-form')
+      await isAdas(t, next, ada, email)
+      await gainsNothing(t, eve, email)
+    }
+  }
+)
+
+t.test(
+  'Ada, who signed up on two machines, opens the mail on her telephone: her password will do',
+  async t => {
+    mails = 0
+    const first = await adaSignsUp('twice@example.org')
+    await adaSignsUp('twice@example.org')
+    const telephone = new Visitor()
+    const page = await telephone.visit(first.link)
+    const answer = await telephone.submit(page, 'verify-form', { password: adasPassword })
+    t.match(answer.text, 'Go on where you began')
+    t.match((await first.visitor.visit(first.page.url)).text, 'consent-form')
+  }
+)
 
 t.test(
   'Ada, who never signed up, opens Eve’s mail and does not press the button: nothing is confirmed',

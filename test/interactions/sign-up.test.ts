@@ -56,7 +56,7 @@ t.test(
     await newcomer(service, application, { email: 'Owner@example.org' })
     await signUpAndWait(service, { email: 'oWNER@example.org', name: 'Eve' })
     const mails = await service.mailTo('Owner@example.org', 2)
-    t.match(mails[0], { subject: 'You already have an account at Gatehouse' })
+    t.match(mails[0], { subject: /^You already have/ })
     t.notMatch(mails[0]?.text, /Eve|verify-email|\b\d{6}\b/)
   }
 )
