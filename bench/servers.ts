@@ -27,8 +27,11 @@ const moduleOf = (name: string) => join(import.meta.dirname, name)
 export async function openBench({ people }: { people: number }): Promise<Bench> {
   const endings: (() => Promise<void>)[] = []
   const stop = async () => {
-    for (const ending of endings.splice(0).reverse()) await ending()
+    for (const ending of endings.splice(0).reverse()) await ending().catch(() => {})
   }
+  // Ctrl-C or a closed pipe would leave PostgreSQL behind.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGPIPE'] as const)
+    process.once(signal, () => void stop().finally(() => process.exit(1)))
   try {
     const database = await openBenchDatabase()
     endings.push(database.stop)
