@@ -26,8 +26,13 @@ const moduleOf = (name: string) => join(import.meta.dirname, name)
 /** Starts the database, registers `people`, and offers the rest. `stop` ends whatever was started. */
 export async function openBench({ people }: { people: number }): Promise<Bench> {
   const endings: (() => Promise<void>)[] = []
-  const stop = async () => {
+  let stopping: Promise<void> | null = null
+  const end = async () => {
     for (const ending of endings.splice(0).reverse()) await ending().catch(() => {})
+  }
+  const stop = () => {
+    stopping ??= end()
+    return stopping
   }
   // Ctrl-C or a closed pipe would leave PostgreSQL behind.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGPIPE'] as const)
