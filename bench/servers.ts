@@ -26,9 +26,17 @@ const moduleOf = (name: string) => join(import.meta.dirname, name)
 /** Starts the database, registers `people`, and offers the rest. `stop` ends whatever was started. */
 export async function openBench({ people }: { people: number }): Promise<Bench> {
   const endings: (() => Promise<void>)[] = []
-  const stop = async () => {
-    for (const ending of endings.splice(0).reverse()) await ending()
+  let stopping: Promise<void> | null = null
+  const end = async () => {
+    for (const ending of endings.splice(0).reverse()) await ending().catch(() => {})
   }
+  const stop = () => {
+    stopping ??= end()
+    return stopping
+  }
+  // Ctrl-C or a closed pipe would leave PostgreSQL behind.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGPIPE'] as const)
+    process.once(signal, () => void stop().finally(() => process.exit(1)))
   try {
     const database = await openBenchDatabase()
     endings.push(database.stop)

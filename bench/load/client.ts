@@ -27,10 +27,12 @@ export function openConnection(origin: string): Connection {
     resolve(answer)
   })
   socket.on('error', error => waiting?.reject(error))
-  socket.on('close', () => waiting?.reject(new Error(`${origin} closed the connection`)))
+  const closed = () => new Error(`${origin} closed the connection`)
+  socket.on('close', () => waiting?.reject(closed()))
   return {
     send: request =>
       new Promise((resolve, reject) => {
+        if (socket.destroyed) return reject(closed())
         waiting = { resolve, reject }
         socket.write(toText(request, `${hostname}:${port}`), 'latin1')
       }),

@@ -127,7 +127,8 @@ async function signIn(request: IncomingMessage, response: ServerResponse): Promi
 }
 
 const callback = provider.callback()
-const server = createServer((request, response) => {
+// Connections wait while the other server is measured; five seconds, as by default, would cut them.
+const server = createServer({ keepAliveTimeout: 65_000 }, (request, response) => {
   if (request.url?.startsWith('/interaction/') !== true) return void callback(request, response)
   signIn(request, response).catch(error => response.writeHead(500).end(String(error)))
 })
