@@ -47,8 +47,8 @@ t.test(
     const settings = { PORT: String(port), DATA_DIR: dataDir, ...cheap }
     const first = run(t, settings)
     const firstMs = await ready(first)
-    // 10 s on a machine that does nothing else; the tests share theirs.
-    t.ok(firstMs < 15_000, `${Math.round(firstMs)} ms the first time`)
+    // 10 s and 3 s are meant for a machine that does nothing else; tests run beside each other.
+    t.ok(firstMs < 20_000, `${Math.round(firstMs)} ms the first time`)
     for (const line of [
       `Gatehouse +http://localhost:${port}`,
       `Demo application +http://localhost:${port + 1}`,
