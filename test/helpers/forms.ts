@@ -109,3 +109,11 @@ export function typedIn({ text }: Answer, field: string): string | undefined {
 /** The fault that a page tells of a field. */
 export const faultOf = ({ text }: Answer, field: string): string | undefined =>
   new RegExp(`id="${field}-fault"[^>]*>([^<]+)`).exec(text)?.[1]
+
+// Mail, rotation of keys, the audit trail's months, retention: they run whenever it is their time.
+const ofJobs =
+  /pgboss|mail_outbox set|development_mailbox|from mail_outbox|pg_notify|private_jwk|signing keys|lock_timeout|partition|pg_inherits|^ ?delete from .* limit /
+
+/** The statements that the service sent for requests since `statements` was cut: without its jobs' own. */
+export const statementsOf = (service: Service): string[] =>
+  service.statements.map(text => text.replace(/\s+/g, ' ')).filter(text => !ofJobs.test(text))

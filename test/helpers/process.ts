@@ -41,13 +41,15 @@ export function dataDirectory(t: Teardown): string {
   return directory
 }
 
+// A test that is killed has no teardown: then the line to it breaks, and the service ends itself.
+const endWithTest = `process.on('disconnect', () => process.kill(process.pid, 'SIGTERM')); process.channel?.unref();`
+
 /** Starts `node src/main.ts` with these settings and no others; killed when the test ends. `preload` is run before it. */
 export function run(t: Teardown, settings: Record<string, string>, { preload = '' } = {}): Run {
-  const args =
-    preload === '' ? [main] : ['--import', `data:text/javascript,${encodeURIComponent(preload)}`, main]
-  const child = spawn(process.execPath, args, {
+  const script = `data:text/javascript,${encodeURIComponent(endWithTest + preload)}`
+  const child = spawn(process.execPath, ['--import', script, main], {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, TMPDIR: tmpdir(), ...settings },
-    stdio: ['ignore', 'pipe', 'pipe']
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc']
   })
   let output = ''
   const waiting = new Set<() => void>()
@@ -55,8 +57,8 @@ export function run(t: Teardown, settings: Record<string, string>, { preload = '
     output += chunk.toString()
     for (const check of waiting) check()
   }
-  child.stdout.on('data', take)
-  child.stderr.on('data', take)
+  child.stdout?.on('data', take)
+  child.stderr?.on('data', take)
   const exit = new Promise<number | null>(done => child.on('close', code => done(code)))
   t.teardown(async () => {
     child.kill('SIGKILL')

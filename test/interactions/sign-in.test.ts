@@ -1,7 +1,15 @@
 // Signing in with a password, from outside: exactness, bounds, and what a refusal tells.
 import t from 'tap'
 import { createApplication, newcomer } from '../helpers/application.ts'
-import { comparable, faultOf, openSignIn, postRaw, signUpAndWait, typedIn } from '../helpers/forms.ts'
+import {
+  comparable,
+  faultOf,
+  openSignIn,
+  postRaw,
+  signUpAndWait,
+  statementsOf,
+  typedIn
+} from '../helpers/forms.ts'
 import { password, startService } from '../helpers/service.ts'
 
 const service = await startService(t)
@@ -11,7 +19,7 @@ async function attempt(email: string, secret: string) {
   const { visitor, page } = await openSignIn(service, { application })
   service.statements.length = 0
   const answer = await visitor.post(page, 'sign-in-form', { email, password: secret })
-  const statements = service.statements.map(text => text.replace(/\s+/g, ' '))
+  const statements = statementsOf(service)
   return { answer, statements, next: await visitor.follow(answer) }
 }
 const opens = async (email: string, secret: string) => (await attempt(email, secret)).answer.status === 303

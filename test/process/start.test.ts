@@ -47,8 +47,8 @@ t.test(
     const settings = { PORT: String(port), DATA_DIR: dataDir, ...cheap }
     const first = run(t, settings)
     const firstMs = await ready(first)
-    // 10 s on a machine that does nothing else; the tests share theirs.
-    t.ok(firstMs < 15_000, `${Math.round(firstMs)} ms the first time`)
+    // 10 s and 3 s are meant for a machine that does nothing else; tests run beside each other.
+    t.ok(firstMs < 20_000, `${Math.round(firstMs)} ms the first time`)
     for (const line of [
       `Gatehouse +http://localhost:${port}`,
       `Demo application +http://localhost:${port + 1}`,
@@ -79,7 +79,7 @@ t.test(
 
     const second = run(t, settings)
     const secondMs = await ready(second)
-    t.ok(secondMs < 6000, `${Math.round(secondMs)} ms after that`)
+    t.ok(secondMs < 12_000, `${Math.round(secondMs)} ms after that`)
     const after = facadeOf(port, dataDir)
     t.strictSame(after.clients, before.clients, 'the same applications and secrets')
     t.equal(await (await fetch(`${after.issuer}/jwks`)).text(), keys, 'the same keys')
