@@ -13,7 +13,7 @@ const maximumEntries = 10_000
 
 type Entry<T> = { value: Promise<T>; loadedAt: number }
 
-/** Loads once, remembers while fresh. A failed load is not remembered. */
+/** Loads once, remembers while fresh. Neither a failed load nor one that found nothing is remembered. */
 export type Cache<T> = { find: (key: string) => Promise<T>; drop: (key?: string) => void }
 
 export function createCache<T>(now: () => Date, load: (key: string) => Promise<T>): Cache<T> {
@@ -25,7 +25,11 @@ export function createCache<T>(now: () => Date, load: (key: string) => Promise<T
       if (entries.size >= maximumEntries) entries.delete(entries.keys().next().value ?? '')
       const value = load(key)
       entries.set(key, { value, loadedAt: now().getTime() })
-      value.catch(() => entries.delete(key))
+      // What is not there is not remembered either: made-up names would push out the true ones.
+      value.then(
+        found => (found === null || found === undefined) && entries.delete(key),
+        () => entries.delete(key)
+      )
       return value
     },
     drop: key => void (key === undefined ? entries.clear() : entries.delete(key))
