@@ -57,24 +57,33 @@ async function run(plan: Plan, names: string[], write: boolean): Promise<void> {
   }
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    quick: { type: 'boolean', default: false },
-    only: { type: 'string', multiple: true },
-    write: { type: 'boolean', default: false },
-    profile: { type: 'string' }
-  }
-})
-const names = values.only ?? Object.keys(flows)
-const wrong = names.filter(name => flows[name] === undefined)
-if (wrong.length > 0 || positionals.some(word => word !== 'timing')) {
+function readArguments() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string', multiple: true },
+      write: { type: 'boolean', default: false },
+      profile: { type: 'string' }
+    }
+  })
+  const names = values.only ?? Object.keys(flows)
+  if (names.some(name => flows[name] === undefined) || positionals.some(word => word !== 'timing'))
+    throw new Error('there is no such flow')
+  return { ...values, names, timing: positionals.length > 0 }
+}
+
+let wanted: ReturnType<typeof readArguments>
+try {
+  wanted = readArguments()
+} catch {
   process.stderr.write(`${usage}\n`)
-  process.exitCode = 2
-} else if (positionals.length > 0) {
+  process.exit(2)
+}
+if (wanted.timing) {
   process.exitCode = (await compareTimes()) ? 0 : 1
 } else {
-  const { profile = null } = values
+  const { profile = null, quick: rough, names, write } = wanted
   if (profile !== null) mkdirSync(profile, { recursive: true })
-  await run({ ...(values.quick ? quick : full), profileDirectory: profile }, names, values.write)
+  await run({ ...(rough ? quick : full), profileDirectory: profile }, names, write)
 }
