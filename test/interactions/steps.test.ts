@@ -44,12 +44,15 @@ t.test('nobody finishes or consents without proof of themselves and of their add
   }
 })
 
-t.test('a page is shown when it is its turn; signing in and up may begin again until somebody is proven', async t => {
-  for (const progress of all) {
-    const step = nextStep(progress)
-    for (const page of ['sign-in', 'sign-up'] as const)
-      t.equal(mayShow(page, progress), !progress.authenticated, `${page} ${JSON.stringify(progress)}`)
-    for (const page of ['verify-email', 'consent', 'finish'] as const)
-      t.equal(mayShow(page, progress), page === step, `${page} ${JSON.stringify(progress)}`)
+t.test(
+  'a page is shown when it is its turn; signing in and up may begin again until somebody is proven',
+  async t => {
+    for (const progress of all) {
+      const step = nextStep(progress)
+      for (const page of ['sign-in', 'sign-up'] as const)
+        t.equal(mayShow(page, progress), !progress.authenticated, `${page} ${JSON.stringify(progress)}`)
+      for (const page of ['verify-email', 'consent', 'finish'] as const)
+        t.equal(mayShow(page, progress), page === step, `${page} ${JSON.stringify(progress)}`)
+    }
   }
-})
+)
