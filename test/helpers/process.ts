@@ -1,6 +1,6 @@
 // The service as an operator starts it: a process of its own, its output, its end.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -37,6 +37,7 @@ export async function isFree(port: number): Promise<boolean> {
 /** A directory for DATA_DIR that goes when the test ends; an embedded database's own user can enter it. */
 export function dataDirectory(t: Teardown): string {
   const directory = mkdtempSync(join(tmpdir(), 'gatehouse-start-'))
+  chmodSync(directory, 0o755)
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
   return directory
 }
