@@ -2,13 +2,13 @@
 import cookie from '@fastify/cookie'
 import formbody from '@fastify/formbody'
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
-import Fastify, { type FastifyInstance, type FastifyServerOptions, LogController } from 'fastify'
+import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { accountRetention } from './accounts/service.ts'
-import { createAuditPartitions, dropOldAuditPartitions } from './audit/service.ts'
+import { auditPartitionsJob } from './audit/service.ts'
 import type { Config } from './config/schema.ts'
 import type { Context } from './context.ts'
 import type { Pool } from './db/connect.ts'
-import { listen } from './db/listen.ts'
+import { type Listener, listen } from './db/listen.ts'
 import { mountHome, mountMailbox } from './development/routes.ts'
 import { createMailboxTransport } from './development/service.ts'
 import { createClientErrorHandler } from './http/client-error.ts'
@@ -40,7 +40,7 @@ export type AppOptions = {
   /** Where rows are looked up by their keys, if not on the pool: `connectForLookups`. */
   lookups?: Pool
   now: () => Date
-  logger: FastifyServerOptions['loggerInstance'] | boolean
+  logger: Context['log']
   /** Works jobs in this process; a test may leave that to another. */
   jobs?: { pollSeconds?: number; recurring?: RecurringJob[] } | false
 }
@@ -133,49 +133,30 @@ function createServer({
     frameworkErrors: answerFrameworkError as never,
     clientErrorHandler: createClientErrorHandler(now)
   }
-  return typeof logger === 'boolean' || logger === undefined
-    ? Fastify({ ...server, logger: logger ?? false })
-    : (Fastify({ ...server, loggerInstance: logger }) as unknown as FastifyInstance)
+  return Fastify({ ...server, loggerInstance: logger }) as unknown as FastifyInstance
 }
 
 /** What another node changed reaches this one within a second; after a lost connection everything is read anew. */
-async function hearNews(pool: Pool, oidc: Oidc) {
+async function hearNews(pool: Pool, oidc: Oidc): Promise<Listener[]> {
   const reload = () =>
     void oidc
       .reload()
       .catch(error => oidc.ctx.log.error({ err: error }, 'the signing keys could not be reloaded'))
-  const { clients, resources } = {
-    clients: () => oidc.current().registry.clients,
-    resources: () => oidc.current().registry.resources
-  }
-  return await Promise.all([
-    listen(
-      pool,
-      'gatehouse_clients',
-      id => clients().drop(id),
-      () => clients().drop()
-    ),
-    listen(
-      pool,
-      'gatehouse_resources',
-      id => resources().drop(id),
-      () => resources().drop()
-    ),
+  const drop = (kind: 'clients' | 'resources') => (key?: string) => oidc.current().registry[kind].drop(key)
+  const listeners = await Promise.all([
+    listen(pool, 'gatehouse_clients', drop('clients'), drop('clients')),
+    listen(pool, 'gatehouse_resources', drop('resources'), drop('resources')),
     listen(pool, 'gatehouse_keys', reload, reload)
   ])
+  // Keys that changed after they were read and before anybody listened.
+  await oidc.reload()
+  return listeners
 }
 
 function recurringJobs(): RecurringJob[] {
   return [
     retentionJob([...accountRetention, ...mailRetention, ...sessionRetention, ...protocolRetention]),
     { name: 'signing-keys', everySeconds: 3600, run: async ctx => void (await finishRotations(ctx)) },
-    {
-      name: 'audit-partitions',
-      everySeconds: 86_400,
-      run: async ctx => {
-        await createAuditPartitions(ctx)
-        await dropOldAuditPartitions(ctx)
-      }
-    }
+    auditPartitionsJob
   ]
 }
