@@ -1,4 +1,5 @@
 // Makes, opens and rotates the signing keys. Publishing them is the protocol's work (oidc/).
+import { recordEvent } from '../audit/service.ts'
 import { type Context, inTransaction } from '../context.ts'
 import { deriveKey, open, seal } from '../lib/sealed-box.ts'
 import {
@@ -76,6 +77,7 @@ export type RotationOutcome =
  * `published`: a next key was made and is in the key set, so that applications learn it before it signs ·
  * `waiting`: it is there, but not for long enough · `promoted`: it signs now, and the one before it is retired (or,
  * with `revoke`, gone). With `now` all of it happens in this call.
+ * Records `signing_key.created` and `signing_key.promoted`.
  */
 export async function rotateSigningKey(
   ctx: Context,
@@ -128,6 +130,10 @@ async function promote(
   const retiredKid = await updateKeyRetired(tx.sql, next.alg, tx.now())
   await updateKeyActive(tx.sql, next.kid, tx.now())
   if (revoke && retiredKid !== null) await deleteSigningKey(tx.sql, retiredKid)
+  await recordEvent(tx, {
+    type: 'signing_key.promoted',
+    details: { kid: next.kid, retiredKid, revoked: revoke }
+  })
   return { step: 'promoted', kid: next.kid, retiredKid, revoked: revoke && retiredKid !== null }
 }
 
@@ -136,6 +142,7 @@ async function addKey(tx: Context, alg: SigningAlg, state: Exclude<KeyState, 're
   const key = { kid: jwk.kid, alg, state, publicJwk: publicHalf(jwk), createdAt: tx.now() }
   const privateJwkSealed = seal(sealingKey(tx), JSON.stringify(jwk), jwk.kid)
   await insertSigningKey(tx.sql, { ...key, privateJwkSealed })
+  await recordEvent(tx, { type: 'signing_key.created', details: { kid: key.kid, alg, state } })
   return key
 }
 

@@ -192,3 +192,17 @@ t.test('the keys sign, and the protocol library takes them in this order', async
   })
   t.type(provider.callback(), 'function')
 })
+
+t.test('making a key and letting it sign are written down', async t => {
+  const { sql } = await createDatabase(t)
+  const ctx = createContext(sql)
+  await ensureSigningKeys(ctx, ['ES256'])
+  const rotated = await rotateSigningKey(ctx, 'ES256', { now: true })
+  const events = await sql`select type, details from audit_events order by type, details ->> 'state'`
+  t.match(events, [
+    { type: 'signing_key.created', details: { alg: 'ES256', state: 'active' } },
+    { type: 'signing_key.created', details: { kid: rotated.kid, state: 'next' } },
+    { type: 'signing_key.promoted', details: { kid: rotated.kid, revoked: false } }
+  ])
+  t.equal(events.length, 3)
+})
