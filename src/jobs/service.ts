@@ -134,7 +134,10 @@ function upkeepHandler(boss: PgBoss, recurring: RecurringJob[]): JobHandler {
   }
 }
 
-/** Does nothing when a turn of this job is waiting already (policy `short`): thus one leader, whichever node. */
+/**
+ * Does nothing when a turn of this job is waiting already (policy `short`): thus one leader, whichever node. Two nodes that
+ * start in the same moment may each get a first turn, so a recurring job must bear to be done twice.
+ */
 async function queueTurn(boss: PgBoss, name: string, startAfter: number): Promise<void> {
   await boss.send('upkeep', { name }, { singletonKey: name, startAfter })
 }
