@@ -3,6 +3,7 @@
 import { createHmac } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config/schema.ts'
+import { hostCookieName } from '../lib/cookies.ts'
 import { deriveKey } from '../lib/sealed-box.ts'
 import { createToken, equalBytes } from '../lib/tokens.ts'
 import { CsrfRefused } from './errors.ts'
@@ -26,8 +27,7 @@ export function registerCsrf(app: FastifyInstance, config: Config): void {
   app.decorate('csrf', {
     key: deriveKey(config.encryptionKey, 'csrf'),
     origin: new URL(config.issuer).origin,
-    // With __Host- neither a neighbouring subdomain nor plain http can plant the cookie.
-    cookieName: secure ? '__Host-csrf' : 'csrf',
+    cookieName: hostCookieName(config.issuer, 'csrf'),
     secure
   })
   app.decorateReply('csrfSecret', null)

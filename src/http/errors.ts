@@ -31,12 +31,6 @@ export const CsrfRefused = defineError('csrf_refused', 403, {
     'Go back, reload the page and send the form again. If that does not help, allow cookies for this site.'
 })
 
-export const Forbidden = defineError('forbidden', 403, {
-  title: 'You cannot open this page',
-  explanation: 'Your account has no permission for it.',
-  nextStep: 'Ask the person who runs this service, or sign in with another account.'
-})
-
 export const PageNotFound = defineError('not_found', 404, {
   title: 'There is no page here',
   explanation: 'The address may have been mistyped, or the page has moved.',

@@ -9,6 +9,7 @@ import { InteractionExpired, withFacts } from '../http/errors.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sourceOf } from '../http/security-headers.ts'
 import { type Page, sendPage } from '../http/view.ts'
+import { hostCookieName } from '../lib/cookies.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { applicationCookie, findApplicationHome, type Interaction, readInteraction } from '../oidc/service.ts'
 import { mayShow, type Step } from './model.ts'
@@ -90,8 +91,7 @@ export function remember(reply: FastifyReply, name: string, value: string): void
 }
 
 /** The name of the cookie that tells which sign-in of this browser waits for a mail: its link needs no other proof here. */
-export const waitingCookie = (issuer: URL): string =>
-  issuer.protocol === 'https:' ? '__Host-waiting' : 'waiting'
+export const waitingCookie = (issuer: URL): string => hostCookieName(issuer, 'waiting')
 
 /** The application that this browser last signed in to. */
 export async function homeOf(

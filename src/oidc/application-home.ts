@@ -1,9 +1,9 @@
 // Where an application is found again by somebody whose sign-in cannot go on.
 import type { Client } from 'oidc-provider'
+import { hostCookieName } from '../lib/cookies.ts'
 
 /** The name of the cookie that remembers which application the person came from. */
-export const applicationCookie = (issuer: URL): string =>
-  issuer.protocol === 'https:' ? '__Host-application' : 'application'
+export const applicationCookie = (issuer: URL): string => hostCookieName(issuer, 'application')
 
 /**
  * The application's own way to begin a sign-in, else its page, else the host of its redirect URI; null for one that

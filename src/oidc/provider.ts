@@ -3,6 +3,7 @@ import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-prov
 import type { Context } from '../context.ts'
 import type { Sql } from '../db/connect.ts'
 import type { PrivateJwk } from '../keys/model.ts'
+import { hostCookieName } from '../lib/cookies.ts'
 import { deriveKey } from '../lib/sealed-box.ts'
 import { hashToken } from '../lib/tokens.ts'
 import { toSeconds } from '../sessions/model.ts'
@@ -73,7 +74,7 @@ export function createProvider(
     },
     cookies: {
       names: {
-        session: secure ? '__Host-session' : 'session',
+        session: hostCookieName(config.issuer, 'session'),
         interaction: secure ? '__Secure-interaction' : 'interaction',
         resume: secure ? '__Secure-resume' : 'resume'
       },
