@@ -4,6 +4,7 @@ import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'no
 import { isIP } from 'node:net'
 import { join, resolve } from 'node:path'
 import { Value } from 'typebox/value'
+import { isId } from '../lib/ids.ts'
 import { isLoopback } from '../lib/urls.ts'
 import { type Config, Settings } from './schema.ts'
 
@@ -30,6 +31,8 @@ export function loadConfig(
   if (issuer !== null && !development) checkProduction(settings, issuer, fault)
   checkUrl('DATABASE_URL', settings.DATABASE_URL, ['postgres:', 'postgresql:'], fault)
   checkUrl('SMTP_URL', settings.SMTP_URL, ['smtp:', 'smtps:'], fault)
+  checkUrl('PWNED_PASSWORDS_URL', settings.PWNED_PASSWORDS_URL, ['https:', 'http:'], fault)
+  if (issuer !== null) checkWebauthn(settings, issuer, fault)
   const trustedProxies = parseProxies(settings.TRUSTED_PROXIES, fault)
   const encryptionKey = parseEncryptionKey(settings.ENCRYPTION_KEY, fault)
   if (settings.BRAND_LOGO !== '') checkLogo(settings.BRAND_LOGO, fault)
@@ -62,6 +65,17 @@ export function loadConfig(
         accentColor: settings.BRAND_ACCENT_COLOR
       },
       passwordMinLength: settings.PASSWORD_MIN_LENGTH,
+      pwnedPasswordsUrl:
+        settings.PWNED_PASSWORDS_URL === '' ? null : settings.PWNED_PASSWORDS_URL.replace(/\/*$/, '/'),
+      passwordResetLifetimeSeconds: settings.PASSWORD_RESET_LIFETIME_SECONDS,
+      mailSignIn: settings.MAIL_SIGN_IN === 'on',
+      secondFactor: {
+        required: settings.SECOND_FACTOR === 'required',
+        requiredRoles: listOf(settings.SECOND_FACTOR_ROLES)
+      },
+      trustedDeviceDays: settings.TRUSTED_DEVICE_DAYS,
+      recentSignInSeconds: settings.RECENT_SIGN_IN_SECONDS,
+      webauthn: parseWebauthn(settings, issuer),
       argon2: {
         memoryKib: settings.ARGON2_MEMORY_KIB,
         iterations: settings.ARGON2_ITERATIONS,
@@ -78,6 +92,8 @@ export function loadConfig(
       interactionLifetimeSeconds: settings.INTERACTION_LIFETIME_SECONDS,
       emailTokenLifetimeSeconds: settings.EMAIL_TOKEN_LIFETIME_SECONDS,
       mailsPerRecipientPerHour: settings.MAILS_PER_RECIPIENT_PER_HOUR,
+      signUpsPerNetworkPerHour: settings.SIGN_UPS_PER_NETWORK_PER_HOUR,
+      failuresPerNetworkPerHour: settings.FAILURES_PER_NETWORK_PER_HOUR,
       auditRetentionMonths: settings.AUDIT_RETENTION_MONTHS,
       requestsPerAddressPerMinute: settings.REQUESTS_PER_ADDRESS_PER_MINUTE
     }
@@ -153,11 +169,43 @@ function checkUrl(setting: string, text: string, protocols: string[], fault: Add
     fault(setting, `must be a URL starting with ${protocols.map(protocol => `${protocol}//`).join(' or ')}`)
 }
 
-function parseProxies(text: string, fault: AddFault): string[] {
-  const entries = text
+function listOf(text: string): string[] {
+  return text
     .split(',')
     .map(entry => entry.trim())
     .filter(entry => entry !== '')
+}
+
+function checkWebauthn(settings: Settings, { hostname }: URL, fault: AddFault): void {
+  const rpId = settings.WEBAUTHN_RP_ID
+  if (rpId !== '' && hostname !== rpId && !hostname.endsWith(`.${rpId}`))
+    fault('WEBAUTHN_RP_ID', `must be ${hostname} or a parent domain of it, not ${JSON.stringify(rpId)}`)
+  for (const entry of listOf(settings.WEBAUTHN_ALLOWED_AAGUIDS).filter(entry => !isId(entry.toLowerCase())))
+    fault(
+      'WEBAUTHN_ALLOWED_AAGUIDS',
+      `must list AAGUIDs like ${'0'.repeat(8)}-…, not ${JSON.stringify(entry)}`
+    )
+  for (const entry of listOf(settings.WEBAUTHN_RELATED_ORIGINS).filter(entry => !isOrigin(entry)))
+    fault(
+      'WEBAUTHN_RELATED_ORIGINS',
+      `must list origins like https://example.org, not ${JSON.stringify(entry)}`
+    )
+}
+
+const isOrigin = (text: string): boolean => URL.parse(text)?.origin === text && text.startsWith('https:')
+
+function parseWebauthn(settings: Settings, { hostname }: URL): Config['webauthn'] {
+  return {
+    rpId: settings.WEBAUTHN_RP_ID || hostname,
+    userVerification: settings.WEBAUTHN_USER_VERIFICATION,
+    attestationRequired: settings.WEBAUTHN_ATTESTATION === 'required',
+    allowedAaguids: listOf(settings.WEBAUTHN_ALLOWED_AAGUIDS).map(entry => entry.toLowerCase()),
+    relatedOrigins: listOf(settings.WEBAUTHN_RELATED_ORIGINS)
+  }
+}
+
+function parseProxies(text: string, fault: AddFault): string[] {
+  const entries = listOf(text)
   const valid = (entry: string) => {
     const [address = '', bits, ...rest] = entry.split('/')
     return (

@@ -80,6 +80,69 @@ export const Settings = Type.Object({
     description:
       "Characters that a password needs. 15 is NIST SP 800-63B-4's minimum where it is the only factor."
   }),
+  PWNED_PASSWORDS_URL: Type.String({
+    default: '',
+    description:
+      'Where new passwords are looked up among breached ones, by the first five characters of their SHA-1: https://api.pwnedpasswords.com/range/ or a copy of your own. Default: the list that ships with Gatehouse alone.'
+  }),
+  PASSWORD_RESET_LIFETIME_SECONDS: seconds({
+    default: 3600,
+    minimum: 300,
+    maximum: 3600,
+    description: 'How long a link or code that resets a password lasts.'
+  }),
+  MAIL_SIGN_IN: Type.Enum(['off', 'on'], {
+    default: 'off',
+    description:
+      'Whether a link or code by mail is a way to sign in, beside passwords and passkeys. It counts as one factor, never as the second.'
+  }),
+  SECOND_FACTOR: Type.Enum(['optional', 'required'], {
+    default: 'optional',
+    description:
+      'optional: asked of people who have set one up. required: of everybody; who has none sets one up at the next sign-in.'
+  }),
+  SECOND_FACTOR_ROLES: Type.String({
+    default: '',
+    description: 'Comma-separated roles whose people need a second factor even where it is optional.'
+  }),
+  TRUSTED_DEVICE_DAYS: Type.Integer({
+    default: 30,
+    minimum: 0,
+    maximum: 365,
+    description:
+      'How long a browser that a person trusts is not asked for the second factor again; 0: always asked. An application that demands a second factor is not satisfied by trust.'
+  }),
+  RECENT_SIGN_IN_SECONDS: seconds({
+    default: 600,
+    minimum: 60,
+    maximum: 86400,
+    description: 'How old a sign-in may be when a person changes how they sign in: 10 minutes.'
+  }),
+  WEBAUTHN_RP_ID: Type.String({
+    default: '',
+    description:
+      "The domain that passkeys belong to: the issuer's host or a parent domain of it. Changing it makes all passkeys useless. Default: the issuer's host."
+  }),
+  WEBAUTHN_USER_VERIFICATION: Type.Enum(['preferred', 'required'], {
+    default: 'preferred',
+    description:
+      'Whether a security key used as second factor must verify the person by PIN or biometrics. A passkey that is the only thing needed always must.'
+  }),
+  WEBAUTHN_ATTESTATION: Type.Enum(['none', 'required'], {
+    default: 'none',
+    description:
+      'required: only authenticators that prove their make are accepted, see WEBAUTHN_ALLOWED_AAGUIDS. Most passkeys that are synced cannot.'
+  }),
+  WEBAUTHN_ALLOWED_AAGUIDS: Type.String({
+    default: '',
+    description:
+      'Comma-separated AAGUIDs of the authenticators that are accepted where attestation is required. Default: any.'
+  }),
+  WEBAUTHN_RELATED_ORIGINS: Type.String({
+    default: '',
+    description:
+      'Comma-separated origins that may use the passkeys too, published at /.well-known/webauthn (WebAuthn Level 3 §5.11). Default: none.'
+  }),
   ARGON2_MEMORY_KIB: Type.Integer({
     default: 19456,
     minimum: 7168,
@@ -151,6 +214,20 @@ export const Settings = Type.Object({
     maximum: 1000,
     description: 'Mails of one kind to one address within an hour; more are not sent.'
   }),
+  SIGN_UPS_PER_NETWORK_PER_HOUR: Type.Integer({
+    default: 20,
+    minimum: 1,
+    maximum: 1000000,
+    description:
+      'Accounts that one network may ask for within an hour before each further one costs work or waiting.'
+  }),
+  FAILURES_PER_NETWORK_PER_HOUR: Type.Integer({
+    default: 50,
+    minimum: 1,
+    maximum: 1000000,
+    description:
+      'Wrong passwords and codes, at whatever accounts, from one network within an hour before each further try costs work or waiting.'
+  }),
   AUDIT_RETENTION_MONTHS: Type.Integer({
     default: 13,
     minimum: 1,
@@ -186,6 +263,21 @@ export type Config = {
   logLevel: Settings['LOG_LEVEL']
   brand: { name: string; logoPath: string | null; accentColor: string }
   passwordMinLength: number
+  /** Ends in a slash; null: breached passwords are not looked up. */
+  pwnedPasswordsUrl: string | null
+  passwordResetLifetimeSeconds: number
+  mailSignIn: boolean
+  secondFactor: { required: boolean; requiredRoles: string[] }
+  trustedDeviceDays: number
+  recentSignInSeconds: number
+  webauthn: {
+    rpId: string
+    userVerification: Settings['WEBAUTHN_USER_VERIFICATION']
+    attestationRequired: boolean
+    /** Lower case; empty: any. */
+    allowedAaguids: string[]
+    relatedOrigins: string[]
+  }
   argon2: { memoryKib: number; iterations: number; parallelism: 1 }
   accessTokenSigningAlg: Settings['ACCESS_TOKEN_SIGNING_ALG']
   accessTokenLifetimeSeconds: number
@@ -198,6 +290,8 @@ export type Config = {
   interactionLifetimeSeconds: number
   emailTokenLifetimeSeconds: number
   mailsPerRecipientPerHour: number
+  signUpsPerNetworkPerHour: number
+  failuresPerNetworkPerHour: number
   auditRetentionMonths: number
   requestsPerAddressPerMinute: number
 }

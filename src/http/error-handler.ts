@@ -1,7 +1,6 @@
 // The one place that answers errors: a page for people, JSON for programs, the request id for both. The detail of a
 // fault of ours goes to the log and nowhere else.
-import type { FastifyError } from '@fastify/error'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { errorPage } from './error-page.ts'
 import { describeError, type ErrorAnswer, PageNotFound } from './errors.ts'
 import { sendPage } from './view.ts'

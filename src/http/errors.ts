@@ -1,6 +1,6 @@
 // The errors that stop a request everywhere alike, and what people and programs are told of them. Their words are the
 // only error texts that leave the service; error-handler.ts sends them.
-import createError, { type FastifyError } from '@fastify/error'
+import type { FastifyError } from 'fastify'
 
 /** What is said of an error: what happened, why, what to do now. */
 export type ErrorWords = { title: string; explanation: string; nextStep: string }
@@ -17,10 +17,15 @@ export type ErrorFacts = {
 
 const wordsByCode = new Map<string, ErrorWords>()
 
-/** @fastify/error keeps codes in capitals; answers spell them in small letters. */
-function defineError(code: string, status: number, words: ErrorWords) {
+function defineError(code: string, statusCode: number, words: ErrorWords) {
   wordsByCode.set(code, words)
-  return createError(code, words.explanation, status)
+  return class extends Error {
+    readonly code = code
+    readonly statusCode = statusCode
+    constructor() {
+      super(words.explanation)
+    }
+  }
 }
 
 export const CsrfRefused = defineError('csrf_refused', 403, {

@@ -1,5 +1,17 @@
 // The mails that Gatehouse writes: what each is given, and what its subject says.
 
+/** What every notice tells: where and when, and the link for “this wasn't me”. */
+export type NoticeData = {
+  /** The moment, in UTC and words. */
+  at: string
+  /** The browser and system in words, and the network address; null where no request made it happen. */
+  browser: string | null
+  ip: string | null
+  notMeLink: string
+}
+
+export type FactorKind = 'passkey' | 'authenticator' | 'recovery_codes' | 'password'
+
 export type Mail =
   | {
       kind: 'confirm_address'
@@ -7,6 +19,20 @@ export type Mail =
       data: { name: string; link: string; code: string; expiresInHours: number }
     }
   | { kind: 'already_registered'; to: string; data: { name: string; signInUrl?: string } }
+  | { kind: 'reset_password'; to: string; data: { link: string; code: string; expiresInMinutes: number } }
+  | { kind: 'sign_in_code'; to: string; data: { link: string; code: string; expiresInMinutes: number } }
+  | {
+      kind: 'confirm_new_address'
+      to: string
+      data: { link: string; code: string; expiresInMinutes: number }
+    }
+  | { kind: 'new_device'; to: string; data: NoticeData }
+  | { kind: 'password_changed'; to: string; data: NoticeData }
+  | { kind: 'factor_added'; to: string; data: NoticeData & { factor: FactorKind; label: string } }
+  | { kind: 'factor_removed'; to: string; data: NoticeData & { factor: FactorKind; label: string } }
+  | { kind: 'recovery_code_used'; to: string; data: NoticeData & { codesLeft: number } }
+  | { kind: 'address_changed'; to: string; data: NoticeData & { newAddress: string; undoLink: string } }
+  | { kind: 'many_failures'; to: string; data: NoticeData & { failures: number } }
 
 /** A mail as it leaves: to a mail server, or in development to the mailbox page. */
 export type RenderedMail = { id: string; to: string; subject: string; text: string; html: string }
@@ -24,11 +50,36 @@ export class MailRefused extends Error {
 
 /** Nothing that a stranger typed is in a subject: it would be their advertisement in our name. */
 export function subjectOf(kind: Mail['kind'], brandName: string): string {
+  const subjects: Record<Mail['kind'], string> = {
+    confirm_address: `Confirm your address for ${brandName}`,
+    already_registered: `You already have an account at ${brandName}`,
+    reset_password: `Choose a new password for ${brandName}`,
+    sign_in_code: `Your sign-in code for ${brandName}`,
+    confirm_new_address: `Confirm your new address for ${brandName}`,
+    new_device: `New sign-in to your account at ${brandName}`,
+    password_changed: `Your password at ${brandName} was changed`,
+    factor_added: `A way to sign in was added at ${brandName}`,
+    factor_removed: `A way to sign in was removed at ${brandName}`,
+    recovery_code_used: `A recovery code was used at ${brandName}`,
+    address_changed: `Your address at ${brandName} was changed`,
+    many_failures: `Many failed tries to sign in at ${brandName}`
+  }
+  return subjects[kind]
+}
+
+/** How many mails of a kind one recipient is sent within an hour. A notice is sent by what happened, not by who asks. */
+export function hourlyCapOf(kind: Mail['kind'], mailsPerRecipientPerHour: number): number {
   switch (kind) {
     case 'confirm_address':
-      return `Confirm your address for ${brandName}`
     case 'already_registered':
-      return `You already have an account at ${brandName}`
+    case 'reset_password':
+    case 'sign_in_code':
+    case 'confirm_new_address':
+      return mailsPerRecipientPerHour
+    case 'many_failures':
+      return 1
+    default:
+      return 20
   }
 }
 

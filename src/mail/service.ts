@@ -5,7 +5,7 @@ import { createId } from '../lib/ids.ts'
 import { deriveKey, open, seal } from '../lib/sealed-box.ts'
 import { hashToken } from '../lib/tokens.ts'
 import type { Mail, MailTransport, RenderedMail } from './model.ts'
-import { MailRefused } from './model.ts'
+import { hourlyCapOf, MailRefused } from './model.ts'
 import {
   deleteMailsBefore,
   findMail,
@@ -22,7 +22,7 @@ const keptDays = 30
  * Puts a mail in the outbox, and a job that sends it in the queue, as part of `tx`'s transaction: one that rolls
  * back sends nothing.
  *
- * `capped`: as many mails of this kind as MAILS_PER_RECIPIENT_PER_HOUR allows were queued within the hour, and
+ * `capped`: as many mails of this kind as `hourlyCapOf` allows were queued within the hour, and
  * this one was not. Transactions for the same recipient wait for each other, so the cap holds for any number at once.
  * `sendBefore` is when the mail stops being of use; after it, it is never sent.
  */
@@ -39,7 +39,7 @@ export async function queueMail(tx: Context, mail: Mail, sendBefore: Date): Prom
     sendBefore,
     createdAt: now,
     countedSince: new Date(now.getTime() - hourMs),
-    cap: tx.config.mailsPerRecipientPerHour
+    cap: hourlyCapOf(mail.kind, tx.config.mailsPerRecipientPerHour)
   })
   // Also where there is nothing to send, so that both take the same time.
   await tx.enqueue(tx.sql, 'mail', { mailId: id })
