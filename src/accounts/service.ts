@@ -10,6 +10,7 @@ import {
   insertAccount,
   updateTokensValidFrom
 } from './repository.ts'
+import { securityTokenRetention } from './security-token-service.ts'
 
 const dayMs = 86_400_000
 const unverifiedKeptDays = 7
@@ -44,6 +45,7 @@ export async function endAllTokens(ctx: Context, accountId: string): Promise<voi
  * a sign-in may take, whose next mail takes over the name and password that were typed with the token.
  */
 export const accountRetention: RetentionRule[] = [
+  securityTokenRetention,
   {
     table: 'account_email_tokens',
     deleteExpired: (sql, now, limit) => deleteEmailTokensBefore(sql, new Date(now.getTime() - dayMs), limit)

@@ -1,0 +1,41 @@
+// Notices: what happened to an account is mailed to its owner, each with the link for “this wasn't me”.
+import type { Context } from '../context.ts'
+import type { Mail, NoticeData } from '../mail/model.ts'
+import { queueMail } from '../mail/service.ts'
+import { browserOf } from './browser-model.ts'
+import { issueSecurityToken } from './security-token-service.ts'
+
+const linkLifetimeSeconds = 7 * 86_400
+
+/** A notice's own facts; where, when and the link are added here. */
+export type Notice = NoticeOf<Mail>
+type NoticeOf<M extends Mail> = M extends { data: NoticeData }
+  ? { kind: M['kind']; data: Omit<M['data'], keyof NoticeData> }
+  : never
+
+/**
+ * Mails a notice to an account's owner, as part of `tx`'s transaction. `to` is the address that it goes to: where the
+ * address was changed, the old one.
+ */
+export async function sendNotice(
+  tx: Context,
+  { id: accountId, email: to }: { id: string; email: string },
+  notice: Notice
+): Promise<void> {
+  const now = tx.now()
+  const { token } = await issueSecurityToken(tx, {
+    kind: 'not_me',
+    accountId,
+    askedBy: null,
+    lifetimeSeconds: linkLifetimeSeconds,
+    replacing: false
+  })
+  const data: NoticeData = {
+    at: `${new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' }).format(now)} UTC`,
+    browser: tx.request === undefined ? null : browserOf(tx.request.userAgent),
+    ip: tx.request?.ip ?? null,
+    notMeLink: `${tx.config.issuer}/not-me/${token}`
+  }
+  const mail = { kind: notice.kind, to, data: { ...notice.data, ...data } } as Mail
+  await queueMail(tx, mail, new Date(now.getTime() + linkLifetimeSeconds * 1000))
+}
