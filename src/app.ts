@@ -32,6 +32,7 @@ import { mountProvider } from './oidc/mount.ts'
 import { type Oidc, startOidc } from './oidc/oidc.ts'
 import { createProtocolPages } from './oidc/pages.ts'
 import { protocolRetention } from './oidc/retention-service.ts'
+import { mountAccount } from './self-service/account-routes.ts'
 import { sessionRetention } from './sessions/service.ts'
 
 export type AppOptions = {
@@ -85,6 +86,7 @@ export async function startApp({
   mountHome(http, config)
   mountInteractions(http, ctx, oidc)
   mountEmailLink(http, ctx, oidc)
+  mountAccount(http)
   if (config.developmentMailbox) mountMailbox(http, ctx)
   await http.ready()
 

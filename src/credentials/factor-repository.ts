@@ -1,8 +1,18 @@
-// An account's factors together, held while one of them changes.
+// An account's ways of signing in together, for who asks for them, and held while one of them changes.
+// (read-only join of accounts: the column speaks of its row)
 import type { Account } from '../accounts/model.ts'
 import type { Sql } from '../db/connect.ts'
-import { factorFactsColumn } from './factor-model.ts'
+import { type FactorFacts, factorFactsColumn } from './factor-model.ts'
 import type { WaysIn } from './ways-in-model.ts'
+
+const findFactorsText = `select ${factorFactsColumn} from accounts a where a.id = $1`
+
+export async function findFactors(sql: Sql, accountId: string): Promise<FactorFacts | null> {
+  const [row] = await sql.unsafe<{ factors: FactorFacts | null }[]>(findFactorsText, [accountId], {
+    prepare: true
+  })
+  return row?.factors ?? null
+}
 
 /**
  * An account and its ways in, locked until the transaction ends: whoever else would change them waits, so what is
