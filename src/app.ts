@@ -33,6 +33,9 @@ import { type Oidc, startOidc } from './oidc/oidc.ts'
 import { createProtocolPages } from './oidc/pages.ts'
 import { protocolRetention } from './oidc/retention-service.ts'
 import { mountAccount } from './self-service/account-routes.ts'
+import { mountNotMe } from './self-service/not-me-routes.ts'
+import { mountResetLink } from './self-service/reset-link-routes.ts'
+import { mountReset } from './self-service/reset-routes.ts'
 import { sessionRetention } from './sessions/service.ts'
 
 export type AppOptions = {
@@ -87,6 +90,9 @@ export async function startApp({
   mountInteractions(http, ctx, oidc)
   mountEmailLink(http, ctx, oidc)
   mountAccount(http)
+  mountReset(http, ctx, oidc)
+  mountResetLink(http, ctx)
+  mountNotMe(http, ctx, oidc)
   if (config.developmentMailbox) mountMailbox(http, ctx)
   await http.ready()
 

@@ -27,6 +27,8 @@ export async function sendNotice(
     kind: 'not_me',
     accountId,
     askedBy: null,
+    // Whoever reads this mailbox; the account may have another by the time that the link is used.
+    data: { email: to },
     lifetimeSeconds: linkLifetimeSeconds,
     replacing: false
   })

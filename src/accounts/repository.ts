@@ -7,6 +7,15 @@ export async function findAccount(sql: Sql, id: string): Promise<Account | null>
   return row ?? null
 }
 
+/**
+ * An account, and its row held until the transaction ends: what changes how the account is entered happens one after
+ * the other. It is taken before any row that belongs to the account, so that no two wait for each other.
+ */
+export async function findAccountForUpdate(sql: Sql, id: string): Promise<Account | null> {
+  const [row] = await sql<Account[]>`select * from accounts where id = ${id} for no key update`
+  return row ?? null
+}
+
 export async function findAccountByEmailKey(sql: Sql, emailKey: string): Promise<Account | null> {
   const [row] = await sql<Account[]>`select * from accounts where email_key = ${emailKey}`
   return row ?? null
@@ -48,6 +57,14 @@ export async function updateTokensValidFrom(sql: Sql, accountId: string, at: Dat
     update accounts set tokens_valid_from = greatest(tokens_valid_from, ${at}), updated_at = ${at}
     where id = ${accountId}
   `
+}
+
+export async function updateFactorChangesFrozenUntil(
+  sql: Sql,
+  accountId: string,
+  until: Date
+): Promise<void> {
+  await sql`update accounts set factor_changes_frozen_until = ${until} where id = ${accountId}`
 }
 
 /** Removes accounts that were never confirmed and have no confirmation under way. What belongs to them goes too. */

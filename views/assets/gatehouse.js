@@ -35,6 +35,63 @@ for (const button of document.querySelectorAll('button[data-save]')) {
   })
 }
 
+// Neighbours here are neighbours on a keyboard.
+const keys = 'qwertyuiop asdfghjkl zxcvbnm 1234567890'
+const placeOf = character =>
+  keys.includes(character) ? keys.indexOf(character) : 100 + character.codePointAt(0)
+
+// How many characters do not go on as the ones before them did: 3 of `aaaaaaaa`, `abcabcabc`, `qwertyuiop`.
+function countNew(characters) {
+  const places = characters.map(placeOf)
+  const goesOn = at =>
+    Array.from({ length: Math.min(at - 1, 16) }, (_, index) => index + 1).some(distance => {
+      const step = places[at] - places[at - distance]
+      return Math.abs(step) <= 1 && step === places[at - 1] - places[at - 1 - distance]
+    })
+  return places.filter((_, at) => !goesOn(at)).length
+}
+
+// What is left of a password without what stands in the form's other fields, and without digits and signs.
+function countOwn(password, form) {
+  const known = [...form.querySelectorAll('input[type=email], input[type=text]')]
+    .flatMap(({ value }) => value.toLowerCase().split(/[^\p{L}\p{N}]+/u))
+    .filter(word => word.length > 2)
+    .sort((a, b) => b.length - a.length)
+  const rest = known.reduce((text, word) => text.replaceAll(word, ''), password)
+  return rest.replace(/\P{L}/gu, '').length
+}
+
+// What is plain to see of a new password. The service knows more, and decides.
+function describePassword(input) {
+  const password = input.value.normalize('NFC').toLowerCase()
+  const characters = [...password]
+  const missing = input.minLength - characters.length
+  const plural = count => `${count} more character${count === 1 ? '' : 's'}`
+  if (characters.length === 0) return ['', '']
+  if (missing > 0) return ['short', `Too short: ${plural(missing)}`]
+  if (characters.length > 256) return ['weak', 'Too long: use at most 256 characters']
+  if (countNew(characters) < 7) return ['weak', 'Easy to guess: it repeats or follows a row']
+  if (countOwn(password, input.form) < 4) return ['weak', 'Easy to guess: use more than names and numbers']
+  return ['good', 'Looks good']
+}
+
+for (const input of document.querySelectorAll('input[autocomplete="new-password"]')) {
+  const hint = document.createElement('p')
+  hint.className = 'strength'
+  hint.setAttribute('aria-live', 'polite')
+  input.closest('.field').append(hint)
+  let timer
+  input.addEventListener('input', () => {
+    clearTimeout(timer)
+    // Read out when the person pauses, not at every key.
+    timer = setTimeout(() => {
+      const [verdict, text] = describePassword(input)
+      hint.dataset.verdict = verdict
+      if (hint.textContent !== text) hint.textContent = text
+    }, 300)
+  })
+}
+
 // A second press while the first is under way would send the form twice. The button is not disabled, since a
 // disabled button's own value is not sent.
 for (const form of document.querySelectorAll('form')) {
