@@ -33,6 +33,7 @@ import { mountProvider } from './oidc/mount.ts'
 import { type Oidc, startOidc } from './oidc/oidc.ts'
 import { createProtocolPages } from './oidc/pages.ts'
 import { protocolRetention } from './oidc/retention-service.ts'
+import { mountAccount } from './self-service/account-routes.ts'
 import { mountWellKnown } from './self-service/well-known-routes.ts'
 import { sessionRetention } from './sessions/service.ts'
 
@@ -88,6 +89,7 @@ export async function startApp({
   mountWellKnown(http, config)
   mountInteractions(http, ctx, oidc)
   mountEmailLink(http, ctx, oidc)
+  mountAccount(http)
   if (config.developmentMailbox) mountMailbox(http, ctx)
   await http.ready()
 

@@ -5,6 +5,7 @@ import { type Context, inTransaction } from '../context.ts'
 import { isId } from '../lib/ids.ts'
 import { parseFactorName } from './factor-name-model.ts'
 import { findWaysInToChange } from './factor-repository.ts'
+import { removeStrayRecoveryCodes } from './recovery-code-service.ts'
 import { isFrozen, mayRemove, type RemovalOutcome } from './ways-in-model.ts'
 import { deletePasskey, listPasskeys, updatePasskeyName } from './webauthn-repository.ts'
 
@@ -38,7 +39,7 @@ export async function renamePasskey(
 export type RemovePasskeyOutcome = RemovalOutcome | { ok: false; reason: 'not_found' }
 
 /**
- * Removes one of the account's own passkeys. Records `passkey.removed` and mails a notice.
+ * Removes one of the account's own passkeys; recovery codes go with the last second factor. Records `passkey.removed` and mails a notice.
  *
  * `not_found`: nobody's, or another account's, which is not told apart. Else as `mayRemove`.
  */
@@ -60,6 +61,7 @@ export async function removePasskey(
       accountId,
       details: { id, aaguid: passkey.aaguid }
     })
+    await removeStrayRecoveryCodes(tx, accountId)
     await sendNotice(tx, held.account, {
       kind: 'factor_removed',
       data: { factor: 'passkey', label: passkey.name }
