@@ -29,7 +29,7 @@ export type Asset = { path: string; contentType: string; body: Buffer }
 /** Assets by plain name: `gatehouse.css`, `brand.css`, `brand-logo.svg` … */
 export type Assets = Map<string, Asset>
 
-/** Reads the files of views/assets, the script for WebAuthn (as `webauthn.js`), the operator's logo (as `brand-logo.*`) and makes `brand.css`. */
+/** Reads the files of views/assets, the script for WebAuthn (as `simplewebauthn.js`), the operator's logo (as `brand-logo.*`) and makes `brand.css`. */
 export function loadAssets(config: Config): Assets {
   const assets: Assets = new Map()
   const add = (name: string, body: Buffer) => {
@@ -40,7 +40,7 @@ export function loadAssets(config: Config): Assets {
     assets.set(name, { path, contentType, body })
   }
   for (const name of readdirSync(directory)) add(name, readFileSync(join(directory, name)))
-  add('webauthn.js', readFileSync(webauthnScript))
+  add('simplewebauthn.js', readFileSync(webauthnScript))
   add('favicon.svg', Buffer.from(brandIcon(config.brand.accentColor)))
   add('brand.css', Buffer.from(brandStylesheet(config.brand.accentColor)))
   const { logoPath } = config.brand

@@ -1,8 +1,9 @@
 // Passkeys and security keys: runs a form's ceremony and posts what came of it, offers passkeys where the address is
-// typed, and tells authenticators what became of theirs. `webauthn.js` stands before this script.
+// typed, and tells authenticators what became of theirs. `simplewebauthn.js` stands before this script.
 //
-// <form data-ceremony="registration | authentication" data-options-url="…" [data-autofill] hidden>: shown where the
-// browser knows WebAuthn. It has the fields `_csrf` and `response` (empty) and a place for words, `[data-problem]`.
+// <form data-ceremony="registration | authentication" data-options-url="…" [data-autofill] [hidden]> with the fields
+// `_csrf` and `response` (empty). Where the browser knows WebAuthn the form is shown, and what is marked
+// `data-passkey-unavailable` in it is not.
 
 const { startAuthentication, startRegistration, WebAuthnAbortService } = SimpleWebAuthnBrowser
 const forms = SimpleWebAuthnBrowser.browserSupportsWebAuthn()
@@ -45,9 +46,25 @@ function send(form, response) {
 }
 
 function say(form, text) {
-  const place = form.querySelector('[data-problem]')
+  const place = form.querySelector('[role="alert"]')
   place.hidden = text === ''
   place.textContent = text
+}
+
+/** Makes the form work; from here on it has a place where problems are told. */
+function prepare(form) {
+  const place = document.createElement('p')
+  place.className = 'notice notice-problem'
+  place.setAttribute('role', 'alert')
+  place.hidden = true
+  form.prepend(place)
+  for (const element of form.querySelectorAll('[data-passkey-unavailable]')) element.hidden = true
+  form.hidden = false
+  form.addEventListener('submit', event => {
+    if (event.defaultPrevented) return
+    event.preventDefault()
+    run(form)
+  })
 }
 
 function wordsFor(error) {
@@ -79,14 +96,7 @@ async function run(form) {
   }
 }
 
-for (const form of forms) {
-  form.hidden = false
-  form.addEventListener('submit', event => {
-    if (event.defaultPrevented) return
-    event.preventDefault()
-    run(form)
-  })
-}
+for (const form of forms) prepare(form)
 
 const autofillForm = forms.find(form => 'autofill' in form.dataset)
 /** A challenge is good for five minutes, and an address field may be looked at for longer. */
