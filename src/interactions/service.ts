@@ -1,16 +1,26 @@
 // The steps of a sign-in: each decides, writes how far the person is, and says where to go on.
 import { type EmailToken, findEmailToken } from '../accounts/email-token-repository.ts'
-import type { Account } from '../accounts/model.ts'
+import { type Account, emailKeyOf } from '../accounts/model.ts'
 import { eventWrite } from '../audit/service.ts'
 import { type Context, inTransaction } from '../context.ts'
-import { signIn } from '../credentials/service.ts'
+import type { Guess } from '../credentials/guess-model.ts'
+import {
+  giveBackWrites,
+  type TooMany,
+  takeGuess,
+  type WorkNeeded,
+  workAhead
+} from '../credentials/guess-service.ts'
+import type { ProofOfWork } from '../credentials/proof-of-work-model.ts'
+import { type SignInOutcome, signIn } from '../credentials/service.ts'
 import {
   confirmEmailByCode,
   confirmEmailByToken,
   fitsSignUp,
   isContested,
   resendConfirmation,
-  type SignUpFaults,
+  type SignUpOutcome,
+  type SignUpTyped,
   signUp
 } from '../credentials/sign-up-service.ts'
 import { equalBytes, hashToken } from '../lib/tokens.ts'
@@ -22,6 +32,7 @@ import {
   resumeInteraction,
   saveProgress
 } from '../oidc/service.ts'
+import { noteDevice } from '../sessions/device-service.ts'
 import { nextStep, type Progress } from './model.ts'
 
 /** How a password is told to applications. @see RFC 8176 §2 */
@@ -36,8 +47,15 @@ export function progressOf({ authenticated, account, progress, consentNeeded }: 
   }
 }
 
+/** The sign-in that a step belongs to. */
+type At = { oidc: Oidc; interaction: Interaction }
+
 /** Where the browser goes from here: the next step's page, or back to the application. */
-export type Onward = { url: string }
+export type Onward = {
+  url: string
+  /** What the browser's device cookie holds from here on: somebody has completed a sign-in there. */
+  deviceToken?: string
+}
 
 const stepUrl = ({ uid }: Interaction, step: string): Onward => ({ url: `/interaction/${uid}/${step}` })
 
@@ -54,7 +72,8 @@ export async function goOn(ctx: Context, oidc: Oidc, interaction: Interaction): 
   })
 }
 
-type FinishFacts = Parameters<typeof finishInteraction>[2]
+/** `guess`: what was right, to be given back. */
+type FinishFacts = Parameters<typeof finishInteraction>[2] & { guess?: Guess }
 
 async function finish(
   ctx: Context,
@@ -62,7 +81,7 @@ async function finish(
   interaction: Interaction,
   facts: FinishFacts
 ): Promise<Onward> {
-  const { accountId } = facts
+  const { accountId, guess } = facts
   const about = { accountId, clientId: interaction.client.clientId }
   const events = [
     ...(facts.agreed === null
@@ -74,66 +93,70 @@ async function finish(
       details: { amr: facts.authentication?.amr ?? [] }
     })
   ]
-  return { url: await finishInteraction(oidc, interaction, facts, events) }
+  // Where a session stands for the person, the browser was noted when that began.
+  const device = facts.authentication === null ? null : await noteDevice(ctx, { accountId })
+  const url = await finishInteraction(oidc, interaction, facts, [
+    ...events,
+    ...(device?.writes ?? []),
+    ...(guess === undefined ? [] : giveBackWrites(guess))
+  ])
+  return { url, ...(device === null ? {} : { deviceToken: device.token }) }
 }
 
 /**
  * Signs in with a password and goes on. A right password at an address that nobody has confirmed sends the
- * confirmation first.
+ * confirmation first. The refusals are `signIn`'s.
  *
- * @throws HashingBusy before anything is written
+ * @throws HashingBusy; no guess is counted then
  */
 export async function signInWithPassword(
   ctx: Context,
-  {
-    oidc,
-    interaction,
-    email,
-    password
-  }: { oidc: Oidc; interaction: Interaction; email: unknown; password: unknown }
-): Promise<({ ok: true } & Onward) | { ok: false; reason: 'wrong_credentials' }> {
-  const outcome = await signIn(ctx, { email, password })
+  { oidc, interaction, typed }: At & { typed: Parameters<typeof signIn>[1] }
+): Promise<({ ok: true } & Onward) | Extract<SignInOutcome, { ok: false }>> {
+  const outcome = await signIn(ctx, typed)
   if (!outcome.ok) return outcome
-  const { account } = outcome
+  const { account, guess } = outcome
   if (account.emailVerifiedAt === null) {
     await resendConfirmation(ctx, { accountId: account.id, interactionUid: interaction.uid })
     const progress = { pendingEmail: account.email }
-    await saveProgress(oidc, interaction, { accountId: account.id, authenticatedAt: null, progress })
+    const change = { accountId: account.id, authenticatedAt: null, progress }
+    await saveProgress(oidc, interaction, change, giveBackWrites(guess))
     return { ok: true, ...stepUrl(interaction, 'verify-email') }
   }
-  return { ok: true, ...(await authenticated(ctx, { oidc, interaction, account })) }
+  return { ok: true, ...(await authenticated(ctx, { oidc, interaction, account, guess })) }
 }
 
-type Authenticated = { oidc: Oidc; interaction: Interaction; account: Account }
+type Authenticated = At & { account: Account; guess: Guess }
 
 /** The person is proven now: what they agreed to with this application decides whether they are asked. */
-async function authenticated(ctx: Context, { oidc, interaction, account }: Authenticated): Promise<Onward> {
+async function authenticated(
+  ctx: Context,
+  { oidc, interaction, account, guess }: Authenticated
+): Promise<Onward> {
   const at = ctx.now()
   const authentication = { at, amr: passwordAmr }
   const neverAsked = interaction.client.firstParty && interaction.consentNeeded === null
   if (neverAsked)
-    return await finish(ctx, oidc, interaction, { accountId: account.id, authentication, agreed: null })
-  await saveProgress(oidc, interaction, {
-    accountId: account.id,
-    authenticatedAt: at,
-    progress: { amr: passwordAmr }
-  })
+    return await finish(ctx, oidc, interaction, {
+      accountId: account.id,
+      authentication,
+      agreed: null,
+      guess
+    })
+  const change = { accountId: account.id, authenticatedAt: at, progress: { amr: passwordAmr } }
+  await saveProgress(oidc, interaction, change, giveBackWrites(guess))
   return { url: `/interaction/${interaction.uid}/consent` }
 }
 
 /**
  * Signs up and waits for the confirmation: for a new address and a taken one alike.
  *
- * @throws HashingBusy before anything is written
+ * @throws HashingBusy; no sign-up is counted then
  */
 export async function signUpAndWait(
   ctx: Context,
-  {
-    oidc,
-    interaction,
-    ...typed
-  }: { oidc: Oidc; interaction: Interaction; email: unknown; name: unknown; password: unknown }
-): Promise<({ ok: true } & Onward) | { ok: false; faults: SignUpFaults }> {
+  { oidc, interaction, typed }: At & { typed: Omit<SignUpTyped, 'interactionUid'> }
+): Promise<({ ok: true } & Onward) | Extract<SignUpOutcome, { ok: false }>> {
   const outcome = await signUp(ctx, { ...typed, interactionUid: interaction.uid })
   if (!outcome.ok) return outcome
   // The account may be somebody else's: it is kept for the mail's link to match, and nothing is proven by it.
@@ -146,19 +169,30 @@ export async function signUpAndWait(
   return { ok: true, ...stepUrl(interaction, 'verify-email') }
 }
 
-/** Confirms the address by the code that was typed, and goes on signed in. */
+type CodeRefusal = {
+  ok: false
+  reason: 'invalid' | 'expired' | 'no_attempts_left'
+  /** The work that the network's next try needs. */
+  challenge?: string | null
+}
+
+/**
+ * Confirms the address by the code that was typed, and goes on signed in. A code is a guess at the account: `too_many` and
+ * `work_needed` are `takeGuess`'s.
+ */
 export async function verifyByCode(
   ctx: Context,
-  { oidc, interaction, code }: { oidc: Oidc; interaction: Interaction; code: unknown }
-): Promise<({ ok: true } & Onward) | { ok: false; reason: 'invalid' | 'expired' | 'no_attempts_left' }> {
+  { oidc, interaction, typed }: At & { typed: { code: unknown; proofOfWork: ProofOfWork } }
+): Promise<({ ok: true } & Onward) | CodeRefusal | TooMany | WorkNeeded> {
   if (interaction.account === null) return { ok: false, reason: 'invalid' }
-  const outcome = await confirmEmailByCode(ctx, {
-    accountId: interaction.account.id,
-    interactionUid: interaction.uid,
-    code
-  })
-  if (!outcome.ok) return outcome
-  return { ok: true, ...(await authenticated(ctx, { oidc, interaction, account: outcome.account })) }
+  const { id: accountId, email } = interaction.account
+  const { code, proofOfWork } = typed
+  const taken = await takeGuess(ctx, { emailKey: emailKeyOf(email), proofOfWork })
+  if (!taken.ok) return taken
+  const { guess } = taken
+  const outcome = await confirmEmailByCode(ctx, { accountId, interactionUid: interaction.uid, code })
+  if (!outcome.ok) return { ...outcome, challenge: workAhead(ctx, guess) }
+  return { ok: true, ...(await authenticated(ctx, { oidc, interaction, account: outcome.account, guess })) }
 }
 
 /** Sends the confirmation once more. */
