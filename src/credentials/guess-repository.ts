@@ -136,7 +136,7 @@ export type BudgetState = { keyHash: Buffer; failures: number; blockedUntil: Dat
 
 export async function listBudgets(sql: Sql, keyHashes: Buffer[]): Promise<BudgetState[]> {
   return await sql<BudgetState[]>`
-    select key_hash, failures, blocked_until from guess_budgets where key_hash = any(${keyHashes}::bytea[])
+    select key_hash, failures, blocked_until from guess_budgets where key_hash in ${sql(keyHashes)}
   `
 }
 

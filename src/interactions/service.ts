@@ -94,13 +94,13 @@ async function finish(
     })
   ]
   // Where a session stands for the person, the browser was noted when that began.
-  const device = facts.authentication === null ? null : await noteDevice(ctx, { accountId })
+  const device = facts.authentication === null ? null : noteDevice(ctx, { accountId })
   const url = await finishInteraction(oidc, interaction, facts, [
     ...events,
     ...(device?.writes ?? []),
     ...(guess === undefined ? [] : giveBackWrites(guess))
   ])
-  return { url, ...(device === null ? {} : { deviceToken: device.token }) }
+  return { url, ...(device === null ? {} : { deviceToken: device.outcome().token }) }
 }
 
 /**

@@ -24,43 +24,54 @@ export async function listDevices(sql: Sql, accountId: string, now: Date): Promi
   `
 }
 
-export const insertDevice = (device: Omit<Device, 'createdAt'> & { tokenHash: Buffer }): Write => ({
+/** The browser of a sign-in that is complete. */
+export type SeenDevice = {
+  accountId: string
+  /** Of the cookie that it came with; null for none. */
+  tokenHash: Buffer | null
+  userAgent: string
+  now: Date
+  /** Null leaves the trust as it is. */
+  trustedUntil: Date | null
+  expiresAt: Date
+}
+/** Becomes the browser's cookie if it is new to the account. */
+type NewDevice = SeenDevice & { id: string; newTokenHash: Buffer }
+type Bind = Parameters<Write['text']>[0]
+
+const unknown = (
+  { accountId, tokenHash, now }: SeenDevice,
+  bind: Bind
+) => `not exists (select from devices known
+  where known.account_id = ${bind(accountId)} and known.token_hash = ${bind(tokenHash)} and known.expires_at > ${bind(now)})`
+
+/** Hits the row of a browser that is known to the account. */
+export const updateDeviceSeen = (seen: SeenDevice): Write => ({
+  text: bind => `update devices set user_agent = ${bind(seen.userAgent)}, last_seen_at = ${bind(seen.now)},
+      trusted_until = coalesce(${bind(seen.trustedUntil)}, trusted_until), expires_at = ${bind(seen.expiresAt)}
+    where account_id = ${bind(seen.accountId)} and token_hash = ${bind(seen.tokenHash)} and expires_at > ${bind(seen.now)}`
+})
+
+/** Adds a browser unless the account knows it. */
+export const insertDevice = (device: NewDevice): Write => ({
   text: bind => `insert into devices
-    (id, account_id, token_hash, user_agent, created_at, last_seen_at, trusted_until, expires_at)
-    values (${bind(device.id)}, ${bind(device.accountId)}, ${bind(device.tokenHash)}, ${bind(device.userAgent)},
-      ${bind(device.lastSeenAt)}, ${bind(device.lastSeenAt)}, ${bind(device.trustedUntil)}, ${bind(device.expiresAt)})`
+      (id, account_id, token_hash, user_agent, created_at, last_seen_at, trusted_until, expires_at)
+    select ${bind(device.id)}::uuid, ${bind(device.accountId)}::uuid, ${bind(device.newTokenHash)}::bytea, ${bind(device.userAgent)},
+      ${bind(device.now)}::timestamptz, ${bind(device.now)}::timestamptz, ${bind(device.trustedUntil)}::timestamptz,
+      ${bind(device.expiresAt)}::timestamptz
+    where ${unknown(device, bind)}`
 })
 
-/** Seen again. `trustedUntil` null leaves the trust as it is. */
-export const updateDeviceSeen = ({
-  id,
-  userAgent,
-  lastSeenAt,
-  trustedUntil,
-  expiresAt
-}: Omit<Device, 'accountId' | 'createdAt'>): Write => ({
-  text: bind => `update devices set user_agent = ${bind(userAgent)}, last_seen_at = ${bind(lastSeenAt)},
-    trusted_until = coalesce(${bind(trustedUntil)}, trusted_until), expires_at = ${bind(expiresAt)} where id = ${bind(id)}`
+/** A browser that is new to the account has another cookie from here on, by which other accounts know it, too. */
+export const updateDeviceToken = (device: NewDevice): Write => ({
+  text: bind => `update devices set token_hash = ${bind(device.newTokenHash)}
+    where token_hash = ${bind(device.tokenHash)} and account_id <> ${bind(device.accountId)} and ${unknown(device, bind)}`
 })
 
-/** The browser's cookie is another one from here on, for the other accounts that know it, too. */
-export const updateDeviceToken = ({
-  from,
-  to,
-  except
-}: {
-  from: Buffer
-  to: Buffer
-  except: string
-}): Write => ({
-  text: bind =>
-    `update devices set token_hash = ${bind(to)} where token_hash = ${bind(from)} and account_id <> ${bind(except)}`
-})
-
-/** Makes room for one more: those that were not used for longest are forgotten. */
-export const deleteOldDevices = (accountId: string): Write => ({
-  text: bind => `delete from devices where id in (select id from devices
-    where account_id = ${bind(accountId)} order by last_seen_at desc, id desc offset ${bind(devicesKept - 1)}::int)`
+/** Makes room for a browser that is new to the account: those that were not used for longest are forgotten. */
+export const deleteOldDevices = (device: NewDevice): Write => ({
+  text: bind => `delete from devices where id in (select id from devices where account_id = ${bind(device.accountId)}
+      order by last_seen_at desc, id desc offset ${bind(devicesKept - 1)}::int) and ${unknown(device, bind)}`
 })
 
 /** Forgets one browser of this account. False: the account has none by this id. */

@@ -19,12 +19,13 @@ import {
 } from './device-repository.ts'
 
 export type NotedDevice = {
-  /** What the browser's cookie holds from here on, to be set in any case: that renews it. */
-  token: string
-  /** Nobody had signed in to this account with this browser before. */
-  isNew: boolean
   /** Part of what finishes the sign-in. */
   writes: Write[]
+  /**
+   * Once the writes are done: what the browser's cookie holds from here on, to be set in any case, since that renews it; and
+   * whether nobody had signed in to this account with this browser before.
+   */
+  outcome: () => { token: string; isNew: boolean }
 }
 
 /** The browser of this request as the account knows it; null where it does not. */
@@ -42,33 +43,35 @@ export async function findOwnDevice(ctx: Context, accountId: string): Promise<De
  * A browser that is new to the account gets a new cookie, under which other accounts know it from then on too: else who
  * put their own cookie into it before would have the owner's allowance of guesses, and the owner's trust.
  */
-export async function noteDevice(
+export function noteDevice(
   ctx: Context,
   { accountId, trust = false }: { accountId: string; trust?: boolean }
-): Promise<NotedDevice> {
+): NotedDevice {
   const now = ctx.now()
   const old = ctx.request?.deviceToken
-  const device = await findOwnDevice(ctx, accountId)
-  const seen = {
+  const token = createToken()
+  const device = {
+    id: createId(now),
+    accountId,
+    tokenHash: old === undefined ? null : hashToken(old),
+    newTokenHash: hashToken(token),
     userAgent: ctx.request?.userAgent.slice(0, 400) ?? '',
-    lastSeenAt: now,
+    now,
     trustedUntil: trust ? trustExpiry(ctx.config, now) : null,
     expiresAt: deviceExpiry(now)
   }
-  if (device !== null && old !== undefined)
-    return { token: old, isNew: false, writes: [updateDeviceSeen({ id: device.id, ...seen })] }
-  const token = createToken()
-  const tokenHash = hashToken(token)
+  let isNew = true
+  const onCount = (count: number) => {
+    isNew = count === 0
+  }
   return {
-    token,
-    isNew: true,
     writes: [
-      ...(old === undefined
-        ? []
-        : [updateDeviceToken({ from: hashToken(old), to: tokenHash, except: accountId })]),
-      deleteOldDevices(accountId),
-      insertDevice({ id: createId(now), accountId, tokenHash, ...seen })
-    ]
+      { ...updateDeviceSeen(device), onCount },
+      updateDeviceToken(device),
+      deleteOldDevices(device),
+      insertDevice(device)
+    ],
+    outcome: () => ({ token: isNew || old === undefined ? token : old, isNew })
   }
 }
 
