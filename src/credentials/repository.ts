@@ -55,7 +55,7 @@ export async function updatePassword(
   `
 }
 
-/** Replaces a hash by a costlier one of the same password, unless the password was changed meanwhile. */
+/** Replaces a hash by another one of the same password, unless the password was changed meanwhile. */
 export async function updatePasswordHash(
   sql: Sql,
   { accountId, from, to, at }: { accountId: string; from: string; to: string; at: Date }

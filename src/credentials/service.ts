@@ -2,7 +2,7 @@
 import { type Account, parseEmail } from '../accounts/model.ts'
 import { recordEvent } from '../audit/service.ts'
 import type { Context } from '../context.ts'
-import { hashPassword, needsRehash, verifyPassword } from './hashing.ts'
+import { hashPassword, isUsableHash, needsRehash, verifyPassword } from './hashing.ts'
 import { HashingBusy } from './hashing-queue.ts'
 import { findAccountWithPassword, updatePasswordHash } from './repository.ts'
 
@@ -14,7 +14,7 @@ export type SignInOutcome = { ok: true; account: Account } | { ok: false; reason
  *
  * Unknown, disabled, without a password and wrong password are one answer after the same work. An account whose address
  * is not confirmed is let through here: `account.emailVerifiedAt` is null, and the next step asks for the proof.
- * Where the costs of hashing were raised, the hash is made anew.
+ * Where the costs of hashing were raised, or other software made the hash, it is made anew.
  *
  * @throws HashingBusy before anything is written
  */
@@ -25,6 +25,11 @@ export async function signIn(
   const parsed = parseEmail(email)
   const found = parsed.ok ? await findAccountWithPassword(ctx.sql, parsed.emailKey) : null
   const right = await verifyPassword(ctx.config, found?.passwordHash ?? null, password)
+  if (found !== null && found.passwordHash !== null && !isUsableHash(ctx.config, found.passwordHash))
+    ctx.log.warn(
+      { accountId: found.account.id },
+      'no password can match the stored hash: it is malformed, or costs too much'
+    )
   if (found === null || !right || found.account.disabledAt !== null) {
     await recordEvent(ctx, {
       type: 'sign_in.failed',
