@@ -14,6 +14,27 @@ for (const button of document.querySelectorAll('button.reveal')) {
   input.form.addEventListener('submit', () => show(false))
 }
 
+// What only a script can do is not offered without one.
+for (const part of document.querySelectorAll('[data-with-script]')) part.hidden = false
+
+for (const button of document.querySelectorAll('button[data-print]')) {
+  button.addEventListener('click', () => window.print())
+}
+
+// A list is saved as a file that is made here: it is sent to nobody, and fetched from nowhere.
+for (const button of document.querySelectorAll('button[data-save]')) {
+  button.addEventListener('click', () => {
+    const list = document.getElementById(button.dataset.save)
+    const lines = [list.dataset.title, '', ...Array.from(list.children, item => item.textContent.trim()), '']
+    const link = document.createElement('a')
+    link.download = button.dataset.fileName
+    link.href = URL.createObjectURL(new Blob([lines.join('\n')], { type: 'text/plain' }))
+    link.click()
+    // Not at once: the browser may not have begun to read it.
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000)
+  })
+}
+
 // Neighbours here are neighbours on a keyboard.
 const keys = 'qwertyuiop asdfghjkl zxcvbnm 1234567890'
 const placeOf = character =>
