@@ -5,7 +5,7 @@ import { createPagesApp, listSamples, testConfig } from './helpers/pages.ts'
 
 const hostile = `<img src=x onerror=alert(1)>"'`
 /** Members that choose between texts and are never shown. */
-const choices = new Set(['problem', 'notice', 'state', 'faults'])
+const choices = new Set(['problem', 'notice', 'state', 'faults', 'method', 'others', 'purpose'])
 
 function withHostileTexts(value: unknown, key = ''): unknown {
   if (choices.has(key) || value instanceof Date) return value
@@ -141,7 +141,7 @@ t.test('test tools find what they are promised', async t => {
 t.test('password managers are told what each field is', async t => {
   const render = await renderer(t)
   const expected: Record<string, Record<string, string>> = {
-    'interactions/sign-in': { email: 'username', password: 'current-password' },
+    'interactions/sign-in': { email: 'username webauthn', password: 'current-password' },
     'interactions/sign-up': { email: 'username', name: 'name', password: 'new-password' },
     'interactions/verify-email': { code: 'one-time-code' },
     'self-service/reset-request': { email: 'username' },

@@ -6,19 +6,12 @@ import { voidSecurityTokens } from '../accounts/security-token-service.ts'
 import { recordEvent } from '../audit/service.ts'
 import { type Context, inTransaction } from '../context.ts'
 import { hashPassword, verifyPassword } from './hashing.ts'
-import { checkNewPassword, type PasswordFault } from './model.ts'
+import type { PasswordFault } from './model.ts'
+import { judgeNewPassword } from './password-policy-service.ts'
 import { findPasswordHash, insertFirstPassword, updatePasswordHash } from './repository.ts'
 
 /** A password that somebody wants, and what is known of them, which makes poor passwords. */
 export type NewPassword = { password: unknown; email: string; name: string }
-
-/** Why a new password may not be set; null: it may. */
-export async function judgePassword(
-  { config }: Context,
-  { password }: NewPassword
-): Promise<PasswordFault | null> {
-  return checkNewPassword(config, password)
-}
 
 export type PasswordRefusal =
   | { ok: false; reason: 'faulty'; faults: { current?: 'missing' | 'wrong'; password?: PasswordFault } }
@@ -46,7 +39,7 @@ export async function preparePasswordChange(
   const from = await findPasswordHash(ctx.sql, accountId)
   const known = current !== undefined && current !== ''
   const right = known && (await verifyPassword(ctx.config, from, current))
-  const fault = await judgePassword(ctx, { ...account, password })
+  const fault = await judgeNewPassword(ctx, password, account)
   if (from === null || !right || fault !== null) {
     const faults = {
       ...(right ? {} : { current: known ? ('wrong' as const) : ('missing' as const) }),
@@ -86,7 +79,7 @@ export async function setFirstPassword(
 ): Promise<{ ok: true } | { ok: false; reason: 'has_password' } | PasswordRefusal> {
   const person = await findAccount(ctx.sql, accountId)
   if (person === null) throw new Error('somebody without an account sets a password')
-  const fault = await judgePassword(ctx, { ...person, password })
+  const fault = await judgeNewPassword(ctx, password, person)
   if (fault !== null) return { ok: false, reason: 'faulty', faults: { password: fault } }
   const passwordHash = await hashPassword(ctx.config, password as string)
   return await inTransaction(ctx, async tx => {

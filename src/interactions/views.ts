@@ -1,15 +1,21 @@
 // What the pages of a sign-in may show, and its words.
+import type { PasswordFault } from '../credentials/model.ts'
 import { definePage, webUrl } from '../http/view.ts'
 
 export type SignInData = {
   action: string
   signUpUrl: string
   resetUrl: string
+  passkeyAction: string
+  /** Whoever is signed in proves it anew. */
+  again: boolean
   clientName: string
   email: string
-  problem: null | 'wrong_credentials' | 'too_many' | 'busy'
+  problem: null | 'wrong_credentials' | 'passkey_refused' | 'too_many' | 'busy'
   faults: { email?: 'missing' | 'invalid'; password?: 'missing' }
   cancelAction: string
+  /** A passkey that is not known here: the browser may forget it. */
+  signals: { unknownCredential: { rpId: string; credentialId: string } } | null
 }
 
 const emailFaults = {
@@ -23,11 +29,14 @@ const signIn: SignInData = {
   action: '/interaction/Ab3/sign-in',
   signUpUrl: '/interaction/Ab3/sign-up',
   resetUrl: '/reset-password?interaction=Ab3',
+  passkeyAction: '/interaction/Ab3/sign-in/passkey',
+  again: false,
   clientName: 'Tidewater Photos',
   email: '',
   problem: null,
   faults: {},
-  cancelAction: '/interaction/Ab3/cancel'
+  cancelAction: '/interaction/Ab3/cancel',
+  signals: null
 }
 
 export const signInPage = definePage<SignInData>(
@@ -35,6 +44,12 @@ export const signInPage = definePage<SignInData>(
   {
     fresh: signIn,
     'wrong-credentials': { ...signIn, email: 'ines.moreau@example.org', problem: 'wrong_credentials' },
+    again: { ...signIn, email: 'ines.moreau@example.org', again: true },
+    'passkey-refused': {
+      ...signIn,
+      problem: 'passkey_refused',
+      signals: { unknownCredential: { rpId: 'id.example.org', credentialId: 'q0d1' } }
+    },
     'too-many': { ...signIn, email: 'ines.moreau@example.org', problem: 'too_many' },
     busy: { ...signIn, email: 'ines.moreau@example.org', problem: 'busy' },
     empty: { ...signIn, faults: { email: 'missing', password: 'missing' } },
@@ -46,6 +61,8 @@ export const signInPage = definePage<SignInData>(
       {
         wrong_credentials:
           'This email address and password do not go together. Check both, or create an account if you have none.',
+        passkey_refused:
+          'This passkey did not sign you in. Try once more, or use your email address and password.',
         too_many: 'There were too many tries. Wait a minute, then try again.',
         busy
       }[problem],
@@ -66,7 +83,7 @@ export type SignUpData = {
   faults: {
     email?: 'missing' | 'invalid' | 'too_long'
     name?: 'missing' | 'too_long' | 'invalid'
-    password?: 'missing' | 'too_short' | 'too_long'
+    password?: PasswordFault
   }
   passwordMinLength: number
 }
@@ -81,6 +98,8 @@ const signUp: SignUpData = {
   faults: {},
   passwordMinLength: 15
 }
+
+const signUpAgain: SignUpData = { ...signUp, email: 'ines.moreau@example.org', name: 'Inès Moreau' }
 
 export const signUpPage = definePage<SignUpData>(
   'interactions/sign-up',
@@ -99,11 +118,13 @@ export const signUpPage = definePage<SignUpData>(
       name: 'Inès'.repeat(80),
       faults: { email: 'too_long', name: 'too_long', password: 'too_long' }
     },
-    busy: { ...signUp, email: 'ines.moreau@example.org', name: 'Inès Moreau', problem: 'busy' }
+    common: { ...signUpAgain, faults: { password: 'common' } },
+    guessable: { ...signUpAgain, faults: { password: 'guessable' } },
+    breached: { ...signUpAgain, faults: { password: 'breached' } },
+    busy: { ...signUpAgain, problem: 'busy' }
   },
-  ({ problem, faults, passwordMinLength }) => ({
+  ({ problem, faults }) => ({
     problemText: problem && busy,
-    passwordHint: `At least ${passwordMinLength} characters. A few words that only you would put together do well.`,
     faultTexts: {
       email: faults.email && emailFaults[faults.email],
       name:
@@ -112,14 +133,7 @@ export const signUpPage = definePage<SignUpData>(
           missing: 'Enter the name that applications should call you by.',
           too_long: 'This name is too long. Use a shorter one.',
           invalid: 'This name has characters that cannot be shown. Type it again by hand.'
-        }[faults.name],
-      password:
-        faults.password &&
-        {
-          missing: 'Choose a password.',
-          too_short: `This password is too short. Use at least ${passwordMinLength} characters; another word or two will do.`,
-          too_long: 'This password is too long. Use at most 256 characters.'
-        }[faults.password]
+        }[faults.name]
     }
   })
 )

@@ -2,6 +2,7 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type TObject, Type } from 'typebox'
+import { ownClientId } from '../clients/model.ts'
 import type { Context } from '../context.ts'
 import { HashingBusy } from '../credentials/hashing-queue.ts'
 import { requireCsrf } from '../http/csrf.ts'
@@ -11,9 +12,10 @@ import { requestContext } from '../http/request-context.ts'
 import { sourceOf } from '../http/security-headers.ts'
 import { type Page, sendPage } from '../http/view.ts'
 import { hostCookieName } from '../lib/cookies.ts'
+import { hashToken } from '../lib/tokens.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { applicationCookie, homeOf, type Interaction, readInteraction } from '../oidc/service.ts'
-import { mayShow, type Step } from './model.ts'
+import { mayShow, type StepPage } from './model.ts'
 import { goOn, type Onward, progressOf } from './service.ts'
 
 export { asText, Field, remember } from '../http/form-fields.ts'
@@ -23,7 +25,6 @@ export const InteractionParams = Type.Object({ uid: Type.String() })
 type Typed = Record<string, unknown>
 
 export type Visit = { request: FastifyRequest; reply: FastifyReply; ctx: Context; interaction: Interaction }
-type StepPage = Step | 'sign-up'
 
 export type Steps = {
   /** GET of a step's page. Whose step is another one is sent there. */
@@ -41,7 +42,7 @@ export function createSteps(app: FastifyInstance, service: Context, oidc: Oidc):
   const goOnFrom = async ({ reply, ctx, interaction }: Visit) =>
     redirect(reply, await goOn(ctx, oidc, interaction))
   const isTheirs = (step: StepPage | null, { interaction }: Visit) =>
-    step === null || mayShow(step, progressOf(interaction))
+    step === null || mayShow(step, progressOf(interaction, service.config, service.now()))
   return {
     goOn: goOnFrom,
     page: (path, show) => {
@@ -79,9 +80,15 @@ export async function visitOf(
   const { uid } = request.params as { uid: string }
   // First: the library must not see the headers that tell the address behind a proxy, and they are gone after it.
   const ctx = requestContext(service, request)
-  const interaction = await readInteraction(oidc, uid, { request: request.raw, response: reply.raw })
+  const device = request.cookies[hostCookieName(oidc.issuer, 'device')]
+  const interaction = await readInteraction(oidc, uid, {
+    request: request.raw,
+    response: reply.raw,
+    deviceHash: device === undefined ? null : hashToken(device)
+  })
   if (interaction === null) throw await expired(oidc, request)
-  remember(reply, applicationCookie(oidc.issuer), interaction.client.clientId)
+  if (interaction.client.clientId !== ownClientId)
+    remember(reply, applicationCookie(oidc.issuer), interaction.client.clientId)
   return { request, reply, ctx, interaction }
 }
 

@@ -5,7 +5,7 @@ import { endAllTokens } from '../accounts/service.ts'
 import { type Context, inTransaction } from '../context.ts'
 import { hashPassword } from '../credentials/hashing.ts'
 import type { PasswordFault } from '../credentials/model.ts'
-import { judgePassword } from '../credentials/password-service.ts'
+import { judgeNewPassword } from '../credentials/password-policy-service.ts'
 import { type ResetClaim, readResetLink, takeResetClaim, tryResetCode } from '../credentials/reset-service.ts'
 import { untrustDevices } from '../sessions/service.ts'
 
@@ -39,7 +39,7 @@ export async function resetByCode(
   ctx: Context,
   { askedBy, code, password }: { askedBy: string; code: unknown; password: unknown }
 ): Promise<{ ok: true } | { ok: false; faults: CodeFaults }> {
-  const fault = await judgePassword(ctx, { password, email: '', name: '' })
+  const fault = await judgeNewPassword(ctx, password, { email: '', name: '' })
   const missing = code === undefined || code === ''
   if (fault !== null || missing)
     return {
@@ -65,7 +65,7 @@ async function resetWith(
   claim: ResetClaim,
   password: unknown
 ): Promise<{ ok: true } | Refusal> {
-  const fault = await judgePassword(ctx, { ...claim.account, password })
+  const fault = await judgeNewPassword(ctx, password, claim.account)
   if (fault !== null) return { ok: false, reason: 'faulty', fault }
   // Before the transaction: nobody waits for a connection that waits for a hash.
   const passwordHash = await hashPassword(ctx.config, password as string)

@@ -39,23 +39,6 @@ type NewPasswordData = { passwordMinLength: number; problem: null | 'busy' }
 
 const busy = 'We are busy just now. Wait a moment, then try again.'
 
-/** A new password's words: what is asked for, and what is wrong with the one that was typed. */
-function passwordWords(
-  { passwordMinLength, problem }: NewPasswordData,
-  fault: PasswordFault | undefined
-): object {
-  const faultTexts: Record<PasswordFault, string> = {
-    missing: 'Choose a password.',
-    too_short: `This password is too short. Use at least ${passwordMinLength} characters; another word or two will do.`,
-    too_long: 'This password is too long. Use at most 256 characters.'
-  }
-  return {
-    problemText: problem && busy,
-    passwordHint: `At least ${passwordMinLength} characters. A few words that only you would put together do well.`,
-    passwordFaultText: fault && faultTexts[fault]
-  }
-}
-
 export type ResetSentData = NewPasswordData & {
   action: string
   resendAction: string
@@ -83,11 +66,11 @@ export const resetSentPage = definePage<ResetSentData>(
     missing: { ...sent, faults: { code: 'missing', password: 'missing' } },
     'wrong-code': { ...sent, faults: { code: 'invalid' } },
     'short-password': { ...sent, faults: { password: 'too_short' } },
-    'long-password': { ...sent, faults: { password: 'too_long' } },
+    guessable: { ...sent, faults: { password: 'guessable' } },
     busy: { ...sent, problem: 'busy' }
   },
   data => ({
-    ...passwordWords(data, data.faults.password),
+    problemText: data.problem && busy,
     codeFaultText:
       data.faults.code &&
       {
@@ -130,13 +113,13 @@ export const resetLinkPage = definePage<ResetLinkData>(
     ready: link,
     missing: { ...link, faults: { password: 'missing' } },
     'short-password': { ...link, faults: { password: 'too_short' } },
-    'long-password': { ...link, faults: { password: 'too_long' } },
+    common: { ...link, faults: { password: 'common' } },
     busy: { ...link, problem: 'busy' },
     invalid: { ...link, email: '', state: 'invalid' },
     expired: { ...link, email: '', state: 'expired' }
   },
   data => ({
-    ...passwordWords(data, data.faults.password),
+    problemText: data.problem && busy,
     words: {
       ready: null,
       invalid: {
