@@ -147,6 +147,8 @@ export async function signInWithPassword(
     password
   }: { oidc: Oidc; interaction: Interaction; email: unknown; password: unknown }
 ): Promise<({ ok: true } & Onward) | { ok: false; reason: 'wrong_credentials' }> {
+  // From before the password is read: one that is replaced while it is checked is cut off with whatever it opened.
+  const since = ctx.now()
   const outcome = await signIn(ctx, { email, password })
   if (!outcome.ok) return outcome
   const { account } = outcome
@@ -157,7 +159,10 @@ export async function signInWithPassword(
     await saveProgress(oidc, interaction, { accountId: account.id, authenticatedAt: null, progress })
     return { ok: true, ...stepUrl(interaction, 'verify-email') }
   }
-  return { ok: true, ...(await authenticate(ctx, { oidc, interaction, accountId: account.id, proofs })) }
+  return {
+    ok: true,
+    ...(await authenticate(ctx, { oidc, interaction, accountId: account.id, proofs, since }))
+  }
 }
 
 export const proofNow = (ctx: Context, method: Proof['method']): Proof => ({
@@ -172,6 +177,8 @@ type Proven = {
   proofs: Proof[]
   /** The person asks not to be asked for the second factor here again. */
   trustDevice?: boolean
+  /** All of it is void once the account is cut off after this moment: now, unless an earlier proof is among them. */
+  since?: Date
 }
 
 /**
@@ -180,7 +187,7 @@ type Proven = {
  */
 export async function authenticate(
   ctx: Context,
-  { oidc, interaction, accountId, proofs, trustDevice = false }: Proven
+  { oidc, interaction, accountId, proofs, trustDevice = false, since = ctx.now() }: Proven
 ): Promise<Onward> {
   const { passkeyWanted = false } = interaction.progress
   const progress = {
@@ -188,7 +195,7 @@ export async function authenticate(
     ...(passkeyWanted ? { passkeyWanted } : {}),
     ...(trustDevice ? { trustDevice } : {})
   }
-  await saveProgress(oidc, interaction, { accountId, authenticatedAt: ctx.now(), progress })
+  await saveProgress(oidc, interaction, { accountId, authenticatedAt: since, progress })
   return stepUrl(interaction, 'consent')
 }
 
@@ -209,7 +216,8 @@ export async function addProof(
     interaction,
     accountId: account.id,
     proofs: [...proofsOf(interaction), proof],
-    trustDevice: trustDevice || progress.trustDevice === true
+    trustDevice: trustDevice || progress.trustDevice === true,
+    since: interaction.authenticatedAt ?? ctx.now()
   })
 }
 

@@ -36,7 +36,7 @@ export async function reportTakeover(
 ): Promise<NotMeOutcome> {
   const link = await readSecurityToken(ctx, 'not_me', token)
   if (!link.ok) return link
-  return await inTransaction(ctx, async tx => {
+  const outcome = await inTransaction<NotMeOutcome>(ctx, async tx => {
     const account = await findAccountForUpdate(tx.sql, link.accountId)
     const taken = await redeemSecurityToken(tx, 'not_me', token)
     if (!taken.ok) return taken
@@ -52,4 +52,7 @@ export async function reportTakeover(
     await recordEvent(tx, { type: 'account.takeover_reported', accountId: account.id, details: { recovery } })
     return { ok: true, recovery, email }
   })
+  // Once more: until the commit, somebody could still sign in with the password.
+  if (outcome.ok) await endAllTokens(ctx, link.accountId)
+  return outcome
 }

@@ -219,7 +219,13 @@ t.test('RST-6: second factors are as they were after a reset, and nobody is sign
   t.match(done.text, 'Your password is changed')
   t.strictSame(await factors(), before)
   t.equal(visitor.cookie('session'), undefined)
-  t.match((await openSignIn(service, { application, visitor })).page.text, 'sign-in-form')
+  const back = await openSignIn(service, { application, visitor })
+  const next = await visitor.submit(back.page, 'sign-in-form', { email, password: newPassword })
+  t.match(
+    new URL(next.url).pathname,
+    /\/second-factor$/,
+    'who has reset it is still asked for the second factor'
+  )
 })
 
 t.test(
