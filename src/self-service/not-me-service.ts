@@ -10,7 +10,7 @@ import { recordEvent } from '../audit/service.ts'
 import { type Context, inTransaction } from '../context.ts'
 import { mailReset, voidPassword } from '../credentials/reset-service.ts'
 import { revokeAllGrants } from '../oidc/grant-service.ts'
-import { untrustDevices } from '../sessions/service.ts'
+import { untrustDevices } from '../sessions/device-service.ts'
 
 export type NotMeOutcome =
   | {
@@ -43,7 +43,7 @@ export async function reportTakeover(
     if (account === null) return { ok: false, reason: 'invalid' }
     await endAllTokens(tx, account.id)
     await revokeAllGrants(tx, account.id)
-    await untrustDevices(tx, account.id)
+    await untrustDevices(tx.sql, account.id)
     await voidPassword(tx, account.id)
     await freezeFactorChanges(tx, account.id)
     const email = String(taken.data.email)

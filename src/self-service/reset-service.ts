@@ -7,7 +7,7 @@ import { hashPassword } from '../credentials/hashing.ts'
 import type { PasswordFault } from '../credentials/model.ts'
 import { judgeNewPassword } from '../credentials/password-policy-service.ts'
 import { type ResetClaim, readResetLink, takeResetClaim, tryResetCode } from '../credentials/reset-service.ts'
-import { untrustDevices } from '../sessions/service.ts'
+import { untrustDevices } from '../sessions/device-service.ts'
 
 type Refusal = { ok: false; reason: 'invalid' } | { ok: false; reason: 'faulty'; fault: PasswordFault }
 
@@ -73,7 +73,7 @@ async function resetWith(
     const account = await takeResetClaim(tx, claim, passwordHash)
     if (account === null) return null
     await endAllTokens(tx, account.id)
-    await untrustDevices(tx, account.id)
+    await untrustDevices(tx.sql, account.id)
     await sendNotice(tx, account, { kind: 'password_changed', data: {} })
     return account
   })
