@@ -21,12 +21,15 @@ export async function changeOwnPassword(
   const prepared = await preparePasswordChange(ctx, typed)
   if (!prepared.ok) return prepared
   try {
-    return await inTransaction(ctx, async tx => {
+    const outcome = await inTransaction(ctx, async tx => {
       const applied = await applyPasswordChange(tx, prepared.change)
       // Thrown, so that the change is taken back: whoever was signed out may set nothing.
       if (applied.ok && !(await endOtherSessions(tx, typed))) throw new SessionOver()
       return applied
     })
+    // Once more: until the commit, somebody could still sign in with the old password.
+    if (outcome.ok) await inTransaction(ctx, tx => endOtherSessions(tx, typed))
+    return outcome
   } catch (error) {
     if (error instanceof SessionOver) return { ok: false, reason: 'session_over' }
     throw error
