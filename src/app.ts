@@ -7,6 +7,8 @@ import { accountRetention } from './accounts/service.ts'
 import { auditPartitionsJob } from './audit/service.ts'
 import type { Config } from './config/schema.ts'
 import type { Context } from './context.ts'
+import { guessHandlers, guessRetention } from './credentials/guess-service.ts'
+import { credentialRetention } from './credentials/retention-service.ts'
 import type { Pool } from './db/connect.ts'
 import { type Listener, listen } from './db/listen.ts'
 import { mountHome, mountMailbox } from './development/routes.ts'
@@ -32,6 +34,12 @@ import { mountProvider } from './oidc/mount.ts'
 import { type Oidc, startOidc } from './oidc/oidc.ts'
 import { createProtocolPages } from './oidc/pages.ts'
 import { protocolRetention } from './oidc/retention-service.ts'
+import { mountAccount } from './self-service/account-routes.ts'
+import { mountNotMe } from './self-service/not-me-routes.ts'
+import { mountResetLink } from './self-service/reset-link-routes.ts'
+import { mountReset } from './self-service/reset-routes.ts'
+import { mountWellKnown } from './self-service/well-known-routes.ts'
+import { deviceRetention } from './sessions/device-service.ts'
 import { sessionRetention } from './sessions/service.ts'
 
 export type AppOptions = {
@@ -83,8 +91,13 @@ export async function startApp({
   await mountProvider(http, oidc)
   mountHealth(http, ctx)
   mountHome(http, config)
+  mountWellKnown(http, config)
   mountInteractions(http, ctx, oidc)
   mountEmailLink(http, ctx, oidc)
+  mountAccount(http)
+  mountReset(http, ctx, oidc)
+  mountResetLink(http, ctx)
+  mountNotMe(http, ctx, oidc)
   if (config.developmentMailbox) mountMailbox(http, ctx)
   await http.ready()
 
@@ -94,7 +107,11 @@ export async function startApp({
       ? createMailboxTransport(ctx)
       : createSmtpTransport({ ...config, smtpUrl: config.smtpUrl }, now)
   if (plan !== false)
-    await jobs.work(ctx, { handlers: mailHandlers(config, transport), recurring: recurringJobs(), ...plan })
+    await jobs.work(ctx, {
+      handlers: { ...mailHandlers(config, transport), ...guessHandlers },
+      recurring: recurringJobs(),
+      ...plan
+    })
   const close = async () => {
     // Requests under way may end; sockets that browsers hold open without using them may not hold us up.
     const patience = setTimeout(() => http.server.closeAllConnections(), drainMilliseconds)
@@ -155,7 +172,15 @@ async function hearNews(pool: Pool, oidc: Oidc): Promise<Listener[]> {
 
 function recurringJobs(): RecurringJob[] {
   return [
-    retentionJob([...accountRetention, ...mailRetention, ...sessionRetention, ...protocolRetention]),
+    retentionJob([
+      ...accountRetention,
+      ...credentialRetention,
+      ...guessRetention,
+      ...mailRetention,
+      ...sessionRetention,
+      ...deviceRetention,
+      ...protocolRetention
+    ]),
     { name: 'signing-keys', everySeconds: 3600, run: async ctx => void (await finishRotations(ctx)) },
     auditPartitionsJob
   ]

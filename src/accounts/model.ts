@@ -14,9 +14,14 @@ export type Account = {
   disabledAt: Date | null
   /** Sessions and tokens made before this moment are void. */
   tokensValidFrom: Date
+  /** No way of signing in may be added, changed or removed before this moment; null: now is fine. */
+  factorChangesFrozenUntil: Date | null
   createdAt: Date
   updatedAt: Date
 }
+
+/** The key of an address that is an account's: what `parseEmail` made of it. */
+export const emailKeyOf = (email: string): string => email.toLowerCase()
 
 export type ParsedEmail =
   | { ok: true; email: string; emailKey: string }

@@ -1,24 +1,5 @@
 // Password hashes. A person has one password at most.
-import type { Account } from '../accounts/model.ts'
 import type { Sql } from '../db/connect.ts'
-
-export type AccountWithPassword = { account: Account; passwordHash: string | null }
-
-/** A person and their password's hash, in one statement; null when nobody has this address. */
-export async function findAccountWithPassword(
-  sql: Sql,
-  emailKey: string
-): Promise<AccountWithPassword | null> {
-  // read-only join: a sign-in is one statement, so the account comes with its password
-  const [row] = await sql<(Account & { passwordHash: string | null })[]>`
-    select accounts.*, password_credentials.password_hash
-    from accounts left join password_credentials on password_credentials.account_id = accounts.id
-    where accounts.email_key = ${emailKey}
-  `
-  if (row === undefined) return null
-  const { passwordHash, ...account } = row
-  return { account, passwordHash }
-}
 
 export async function findPasswordHash(sql: Sql, accountId: string): Promise<string | null> {
   const [row] = await sql<{ passwordHash: string }[]>`
@@ -55,13 +36,31 @@ export async function updatePassword(
   `
 }
 
-/** Replaces a hash by a costlier one of the same password, unless the password was changed meanwhile. */
+/** Replaces the hash that was read by another; false: the password was changed or removed meanwhile. */
 export async function updatePasswordHash(
   sql: Sql,
   { accountId, from, to, at }: { accountId: string; from: string; to: string; at: Date }
-): Promise<void> {
-  await sql`
+): Promise<boolean> {
+  const { count } = await sql`
     update password_credentials set password_hash = ${to}, updated_at = ${at}
     where account_id = ${accountId} and password_hash = ${from}
   `
+  return count === 1
+}
+
+/** Gives an account that has none a password; false: it has one. */
+export async function insertFirstPassword(
+  sql: Sql,
+  { accountId, passwordHash, at }: { accountId: string; passwordHash: string; at: Date }
+): Promise<boolean> {
+  const { count } = await sql`
+    insert into password_credentials (account_id, password_hash, updated_at)
+    values (${accountId}, ${passwordHash}, ${at})
+    on conflict (account_id) do nothing
+  `
+  return count === 1
+}
+
+export async function deletePassword(sql: Sql, accountId: string): Promise<void> {
+  await sql`delete from password_credentials where account_id = ${accountId}`
 }

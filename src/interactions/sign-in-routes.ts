@@ -2,8 +2,12 @@
 import { Type } from 'typebox'
 import { parseEmail } from '../accounts/model.ts'
 import { HashingBusy } from '../credentials/hashing-queue.ts'
+import { beginSignIn, finishSignIn } from '../credentials/webauthn-sign-in-service.ts'
+import { answerScript } from '../http/script-answer.ts'
+import { noWaiting } from '../http/waiting.ts'
+import { hashToken } from '../lib/tokens.ts'
 import type { Oidc } from '../oidc/oidc.ts'
-import { signInWithPassword } from './service.ts'
+import { authenticate, signInWithPassword } from './service.ts'
 import { type SignInData, signInPage } from './views.ts'
 import {
   asText,
@@ -12,28 +16,68 @@ import {
   type Steps,
   show,
   showBusy,
+  showWaiting,
   unlessBusy,
-  type Visit
+  type Visit,
+  WorkFields,
+  waitingOf,
+  workIn
 } from './visit-routes.ts'
 
-const SignInBody = Type.Object({ email: Field, password: Field })
+const SignInBody = Type.Object({ email: Field, password: Field, ...WorkFields })
 
 export function mountSignIn({ page, form }: Steps, oidc: Oidc): void {
   page('sign-in', visit => show(visit, signInPage, signInData(visit, {})))
   form('sign-in', {
     step: 'sign-in',
     body: SignInBody,
-    act: async (visit, { email, password }) => {
+    act: async (visit, { email, password, ...work }) => {
       const faults = findFaults(email, password)
       const again = { email: asText(email), faults }
       if (Object.keys(faults).length > 0) return await show(visit, signInPage, signInData(visit, again), 422)
       const outcome = await unlessBusy(
-        signInWithPassword(visit.ctx, { oidc, interaction: visit.interaction, email, password })
+        signInWithPassword(visit.ctx, {
+          oidc,
+          interaction: visit.interaction,
+          typed: { email, password, proofOfWork: workIn(work) }
+        })
       )
       if (outcome instanceof HashingBusy)
         return await showBusy(visit, outcome, signInPage, signInData(visit, { ...again, problem: 'busy' }))
       if (outcome.ok) return redirect(visit.reply, outcome)
-      return await show(visit, signInPage, signInData(visit, { ...again, problem: outcome.reason }), 422)
+      const data = signInData(visit, { ...again, ...waitingOf(outcome), problem: outcome.reason })
+      return outcome.reason === 'wrong_credentials'
+        ? await show(visit, signInPage, data, 422)
+        : await showWaiting(visit, signInPage, data)
+    }
+  })
+  mountPasskeySignIn(form, oidc)
+}
+
+/** A passkey is all that is needed, and tells who it is: no address is typed. */
+function mountPasskeySignIn(form: Steps['form'], oidc: Oidc): void {
+  form('sign-in/passkey/options', {
+    step: 'sign-in',
+    body: Type.Object({}),
+    act: async ({ reply, ctx, interaction }) =>
+      answerScript(reply, await beginSignIn(ctx, { boundTo: hashToken(interaction.uid) }))
+  })
+  form('sign-in/passkey', {
+    step: 'sign-in',
+    body: Type.Object({ response: Field }),
+    act: async (visit, { response }) => {
+      const { ctx, interaction, reply } = visit
+      const outcome = await finishSignIn(ctx, { boundTo: hashToken(interaction.uid), response })
+      if (outcome.ok) {
+        const { accountId, proof } = outcome
+        return redirect(reply, await authenticate(ctx, { oidc, interaction, accountId, proofs: [proof] }))
+      }
+      const signals =
+        outcome.reason === 'unknown_credential'
+          ? { unknownCredential: { rpId: ctx.config.webauthn.rpId, credentialId: outcome.credentialId } }
+          : null
+      const data = signInData(visit, { problem: 'passkey_refused', signals })
+      return await show(visit, signInPage, data, 422)
     }
   })
 }
@@ -47,15 +91,20 @@ function findFaults(email: unknown, password: unknown): SignInData['faults'] {
 }
 
 const signInData = (
-  { interaction: { uid, client, likelyEmail } }: Visit,
+  { interaction: { uid, client, likelyEmail, reauthentication } }: Visit,
   over: Partial<SignInData>
 ): SignInData => ({
   action: `/interaction/${uid}/sign-in`,
   signUpUrl: `/interaction/${uid}/sign-up`,
+  resetUrl: `/reset-password?interaction=${encodeURIComponent(uid)}`,
+  passkeyAction: `/interaction/${uid}/sign-in/passkey`,
+  again: reauthentication,
   cancelAction: `/interaction/${uid}/cancel`,
   clientName: client.name,
   email: likelyEmail,
   problem: null,
   faults: {},
+  signals: null,
+  ...noWaiting,
   ...over
 })

@@ -1,14 +1,26 @@
 // What the pages of a sign-in may show, and its words.
+import type { PasswordFault } from '../credentials/model.ts'
 import { definePage, webUrl } from '../http/view.ts'
+import { noWaiting, type Waiting, waitInWords, waitingTexts } from '../http/waiting.ts'
 
-export type SignInData = {
+/** Samples of what a page says to who tried too often. */
+const waiting: Waiting = { retryAfterSeconds: 120, challenge: null }
+const working: Waiting = { retryAfterSeconds: 20, challenge: '17.1795436400.c2FtcGxlLW5vbmNl.c3RhbXA' }
+
+export type SignInData = Waiting & {
   action: string
   signUpUrl: string
+  resetUrl: string
+  passkeyAction: string
+  /** Whoever is signed in proves it anew. */
+  again: boolean
   clientName: string
   email: string
-  problem: null | 'wrong_credentials' | 'too_many' | 'busy'
+  problem: null | 'wrong_credentials' | 'passkey_refused' | 'too_many' | 'work_needed' | 'busy'
   faults: { email?: 'missing' | 'invalid'; password?: 'missing' }
   cancelAction: string
+  /** A passkey that is not known here: the browser may forget it. */
+  signals: { unknownCredential: { rpId: string; credentialId: string } } | null
 }
 
 const emailFaults = {
@@ -21,11 +33,16 @@ const busy = 'We are busy just now. Wait a moment, then try again.'
 const signIn: SignInData = {
   action: '/interaction/Ab3/sign-in',
   signUpUrl: '/interaction/Ab3/sign-up',
+  resetUrl: '/reset-password?interaction=Ab3',
+  passkeyAction: '/interaction/Ab3/sign-in/passkey',
+  again: false,
   clientName: 'Tidewater Photos',
   email: '',
   problem: null,
   faults: {},
-  cancelAction: '/interaction/Ab3/cancel'
+  cancelAction: '/interaction/Ab3/cancel',
+  signals: null,
+  ...noWaiting
 }
 
 export const signInPage = definePage<SignInData>(
@@ -33,38 +50,47 @@ export const signInPage = definePage<SignInData>(
   {
     fresh: signIn,
     'wrong-credentials': { ...signIn, email: 'ines.moreau@example.org', problem: 'wrong_credentials' },
-    'too-many': { ...signIn, email: 'ines.moreau@example.org', problem: 'too_many' },
+    again: { ...signIn, email: 'ines.moreau@example.org', again: true },
+    'passkey-refused': {
+      ...signIn,
+      problem: 'passkey_refused',
+      signals: { unknownCredential: { rpId: 'id.example.org', credentialId: 'q0d1' } }
+    },
+    'too-many': { ...signIn, email: 'ines.moreau@example.org', problem: 'too_many', ...waiting },
+    'work-needed': { ...signIn, email: 'ines.moreau@example.org', problem: 'work_needed', ...working },
     busy: { ...signIn, email: 'ines.moreau@example.org', problem: 'busy' },
     empty: { ...signIn, faults: { email: 'missing', password: 'missing' } },
     'invalid-email': { ...signIn, email: 'ines.moreau', faults: { email: 'invalid' } }
   },
-  ({ problem, faults }) => ({
+  data => ({
     problemText:
-      problem &&
+      data.problem &&
       {
         wrong_credentials:
           'This email address and password do not go together. Check both, or create an account if you have none.',
-        too_many: 'There were too many tries. Wait a minute, then try again.',
+        passkey_refused:
+          'This passkey did not sign you in. Try once more, or use your email address and password.',
+        ...waitingTexts(data),
         busy
-      }[problem],
+      }[data.problem],
     faultTexts: {
-      email: faults.email && emailFaults[faults.email],
-      password: faults.password && 'Enter your password.'
+      email: data.faults.email && emailFaults[data.faults.email],
+      password: data.faults.password && 'Enter your password.'
     }
   })
 )
 
-export type SignUpData = {
+export type SignUpData = Waiting & {
   action: string
   signInUrl: string
   clientName: string
   email: string
   name: string
-  problem: null | 'busy'
+  problem: null | 'work_needed' | 'busy'
   faults: {
     email?: 'missing' | 'invalid' | 'too_long'
     name?: 'missing' | 'too_long' | 'invalid'
-    password?: 'missing' | 'too_short' | 'too_long'
+    password?: PasswordFault
   }
   passwordMinLength: number
 }
@@ -77,8 +103,11 @@ const signUp: SignUpData = {
   name: '',
   problem: null,
   faults: {},
-  passwordMinLength: 15
+  passwordMinLength: 15,
+  ...noWaiting
 }
+
+const signUpAgain: SignUpData = { ...signUp, email: 'ines.moreau@example.org', name: 'Inès Moreau' }
 
 export const signUpPage = definePage<SignUpData>(
   'interactions/sign-up',
@@ -97,11 +126,14 @@ export const signUpPage = definePage<SignUpData>(
       name: 'Inès'.repeat(80),
       faults: { email: 'too_long', name: 'too_long', password: 'too_long' }
     },
-    busy: { ...signUp, email: 'ines.moreau@example.org', name: 'Inès Moreau', problem: 'busy' }
+    common: { ...signUpAgain, faults: { password: 'common' } },
+    guessable: { ...signUpAgain, faults: { password: 'guessable' } },
+    breached: { ...signUpAgain, faults: { password: 'breached' } },
+    busy: { ...signUpAgain, problem: 'busy' },
+    'work-needed': { ...signUpAgain, problem: 'work_needed', ...working }
   },
-  ({ problem, faults, passwordMinLength }) => ({
-    problemText: problem && busy,
-    passwordHint: `At least ${passwordMinLength} characters. A few words that only you would put together do well.`,
+  ({ problem, faults, ...wait }) => ({
+    problemText: problem && { ...waitingTexts(wait), busy }[problem],
     faultTexts: {
       email: faults.email && emailFaults[faults.email],
       name:
@@ -110,19 +142,12 @@ export const signUpPage = definePage<SignUpData>(
           missing: 'Enter the name that applications should call you by.',
           too_long: 'This name is too long. Use a shorter one.',
           invalid: 'This name has characters that cannot be shown. Type it again by hand.'
-        }[faults.name],
-      password:
-        faults.password &&
-        {
-          missing: 'Choose a password.',
-          too_short: `This password is too short. Use at least ${passwordMinLength} characters; another word or two will do.`,
-          too_long: 'This password is too long. Use at most 256 characters.'
-        }[faults.password]
+        }[faults.name]
     }
   })
 )
 
-export type VerifyEmailData = {
+export type VerifyEmailData = Waiting & {
   action: string
   resendAction: string
   startOverUrl: string
@@ -130,7 +155,7 @@ export type VerifyEmailData = {
   goOnUrl: string
   clientName: string
   email: string
-  problem: null | 'invalid' | 'expired' | 'no_attempts_left' | 'missing'
+  problem: null | 'invalid' | 'expired' | 'no_attempts_left' | 'missing' | 'too_many' | 'work_needed'
   notice: null | 'sent' | 'capped' | 'waiting'
 }
 
@@ -142,7 +167,8 @@ const verifyEmail: VerifyEmailData = {
   clientName: 'Tidewater Photos',
   email: 'ines.moreau@example.org',
   problem: null,
-  notice: null
+  notice: null,
+  ...noWaiting
 }
 
 export const verifyEmailPage = definePage<VerifyEmailData>(
@@ -153,18 +179,22 @@ export const verifyEmailPage = definePage<VerifyEmailData>(
     invalid: { ...verifyEmail, problem: 'invalid' },
     expired: { ...verifyEmail, problem: 'expired' },
     'no-attempts-left': { ...verifyEmail, problem: 'no_attempts_left' },
+    'too-many': { ...verifyEmail, problem: 'too_many', ...waiting },
+    'work-needed': { ...verifyEmail, problem: 'work_needed', ...working },
     sent: { ...verifyEmail, notice: 'sent' },
     capped: { ...verifyEmail, notice: 'capped' },
     waiting: { ...verifyEmail, notice: 'waiting' }
   },
-  ({ problem, notice }) => ({
+  ({ problem, notice, ...wait }) => ({
     faultText:
       problem &&
       {
         missing: 'Type the six digits from the mail.',
         invalid: 'This is not the code from the newest mail. Check the six digits and try again.',
         expired: 'This code is too old. Send a new mail below and use the code in it.',
-        no_attempts_left: 'This code was tried too often and is no longer good. Send a new mail below.'
+        no_attempts_left: 'This code was tried too often and is no longer good. Send a new mail below.',
+        ...waitingTexts(wait),
+        too_many: `There were too many wrong tries. Wait ${waitInWords(wait.retryAfterSeconds)}, then try again, or open the link in the mail.`
       }[problem],
     noticeText:
       notice &&
