@@ -75,9 +75,9 @@ t.test('ACC-3: a new address is proven by the link mailed to it, and the old one
   t.match(await confirmAddressChangeByLink(ctx, { token, accountId: ada.id }), { ok: true })
   t.match(await findAccount(ctx.sql, ada.id), {
     email: 'Ada.L@new.example',
-    emailKey: 'ada.l@new.example',
-    emailVerifiedAt: ctx.now()
+    emailKey: 'ada.l@new.example'
   })
+  t.strictSame((await findAccount(ctx.sql, ada.id))?.emailVerifiedAt, ctx.now())
   const [notice] = await mailsOf(ctx, 'address_changed')
   t.match(notice, { to: 'ada@example.org', data: { undoLink: /\/undo-address\/[\w-]{43}$/ } })
   const events = await ctx.sql`select type, details from audit_events order by id`
@@ -357,7 +357,8 @@ t.test(
       { restored: true, account: { id: ada.id, email: 'ada@example.org' } }
     )
     const account = (await findAccount(ctx.sql, ada.id)) as Account
-    t.match(account, { emailKey: 'ada@example.org', tokensValidFrom: ctx.now() })
+    t.equal(account.emailKey, 'ada@example.org')
+    t.strictSame(account.tokensValidFrom, ctx.now())
     t.strictSame(account.factorChangesFrozenUntil, new Date(ctx.now().getTime() + 24 * hourMs))
     t.match((await mailsOf(ctx, 'address_changed')).at(-1), {
       to: 'thief@new.example',
@@ -427,6 +428,7 @@ t.test('an old address that is taken by now is not given back, but everybody is 
   t.not(other.id, ada.id)
   ctx.clock.advance(1000)
   t.match(await undoAddressChange(ctx, undo), { ok: true, restored: false })
-  t.match(await findAccount(ctx.sql, ada.id), { email: 'ada@new.example', tokensValidFrom: ctx.now() })
+  t.equal(await emailOf(ctx, ada), 'ada@new.example')
+  t.strictSame((await findAccount(ctx.sql, ada.id))?.tokensValidFrom, ctx.now())
   t.equal(await emailOf(ctx, other), 'ada@example.org')
 })
