@@ -32,6 +32,10 @@ import { mountProvider } from './oidc/mount.ts'
 import { type Oidc, startOidc } from './oidc/oidc.ts'
 import { createProtocolPages } from './oidc/pages.ts'
 import { protocolRetention } from './oidc/retention-service.ts'
+import { mountAccount } from './self-service/account-routes.ts'
+import { mountNotMe } from './self-service/not-me-routes.ts'
+import { mountResetLink } from './self-service/reset-link-routes.ts'
+import { mountReset } from './self-service/reset-routes.ts'
 import { sessionRetention } from './sessions/service.ts'
 
 export type AppOptions = {
@@ -85,6 +89,10 @@ export async function startApp({
   mountHome(http, config)
   mountInteractions(http, ctx, oidc)
   mountEmailLink(http, ctx, oidc)
+  mountAccount(http)
+  mountReset(http, ctx, oidc)
+  mountResetLink(http, ctx)
+  mountNotMe(http, ctx, oidc)
   if (config.developmentMailbox) mountMailbox(http, ctx)
   await http.ready()
 

@@ -165,10 +165,14 @@ async function refusalOf(tx: Context, found: SecurityToken | null): Promise<Toke
 
 /**
  * Voids what mails that are out could still do to get in, or to take the account elsewhere. Links that only protect
- * (`not_me`, `undo_address`) stay good.
+ * (`not_me`, `undo_address`) stay good unless they are named in `also`.
  */
-export async function voidSecurityTokens(tx: Context, accountId: string): Promise<void> {
-  await deleteSecurityTokens(tx.sql, accountId, ['reset_password', 'sign_in', 'change_address'])
+export async function voidSecurityTokens(
+  tx: Context,
+  accountId: string,
+  also: SecurityTokenKind[] = []
+): Promise<void> {
+  await deleteSecurityTokens(tx.sql, accountId, ['reset_password', 'sign_in', 'change_address', ...also])
 }
 
 /** Six digits are a million guesses for who has the row, so their hash needs a key that is not in the database. */

@@ -1,7 +1,14 @@
 // Reads a registration that somebody sent: every member checked, every fault told at once, nothing unknown let in.
 import { signingAlgs } from '../keys/model.ts'
 import { jwksProblem } from './jwks-model.ts'
-import { authMethods, type ClientMetadata, type Fault, grantTypes, secretKeeping } from './model.ts'
+import {
+  authMethods,
+  type ClientMetadata,
+  type Fault,
+  grantTypes,
+  requirableAcrs,
+  secretKeeping
+} from './model.ts'
 import { pageUriProblem, redirectUriProblem, resourceIndicatorProblem, type UriRules } from './uri-model.ts'
 
 export type ParseOutcome = { ok: true; metadata: ClientMetadata } | { ok: false; faults: Fault[] }
@@ -84,6 +91,7 @@ const members: Record<keyof ClientMetadata, Check> = {
   first_party: one('first_party', yesOrNo),
   introspection: one('introspection', yesOrNo),
   access_token_signing_alg: one('access_token_signing_alg', oneOf(signingAlgs)),
+  required_acr: one('required_acr', oneOf(requirableAcrs)),
   id_token_signed_response_alg: one('id_token_signed_response_alg', oneOf([...signingAlgs, 'HS256'])),
   client_uri: page('client_uri'),
   logo_uri: page('logo_uri'),

@@ -52,6 +52,8 @@ export type ClientMetadata = OtherMetadata & {
   introspection: boolean
   /** Gatehouse's own: how its JWT access tokens are signed, unless their resource names an algorithm. */
   access_token_signing_alg?: SigningAlg
+  /** Gatehouse's own: how surely people must prove who they are to use it, one of `acrLevels`. */
+  required_acr?: string
 }
 
 export type Client = {
@@ -70,10 +72,17 @@ export type Client = {
   firstParty: boolean
   introspection: boolean
   accessTokenSigningAlg: SigningAlg | null
+  requiredAcr: string | null
   otherMetadata: OtherMetadata
   createdAt: Date
   updatedAt: Date
 }
+
+/** The id of our own account pages, which are in no table; nobody can register it. */
+export const ownClientId = 'gatehouse-account'
+
+/** Authentication contexts that a client may require (credentials/proof-model.ts orders them). */
+export const requirableAcrs = ['urn:gatehouse:acr:1fa', 'urn:gatehouse:acr:mfa', 'urn:gatehouse:acr:phr']
 
 /** What tokens can be asked for: an API. @see RFC 8707 §2 */
 export type Resource = {
@@ -131,6 +140,7 @@ export function metadataOf(client: Client): ClientMetadata & { client_id: string
     ...(client.accessTokenSigningAlg === null
       ? {}
       : { access_token_signing_alg: client.accessTokenSigningAlg }),
+    ...(client.requiredAcr === null ? {} : { required_acr: client.requiredAcr }),
     ...client.otherMetadata
   }
 }

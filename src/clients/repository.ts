@@ -5,7 +5,7 @@ import type { Client, Resource } from './model.ts'
 const clientColumns = (sql: Sql) => sql`
   client_id, client_secret_hash, client_secret_sealed, client_name, application_type, redirect_uris,
   post_logout_redirect_uris, grant_types, response_types, token_endpoint_auth_method, scope, resources, first_party,
-  introspection, access_token_signing_alg, other_metadata, created_at, updated_at
+  introspection, access_token_signing_alg, required_acr, other_metadata, created_at, updated_at
 `
 
 export async function findClient(sql: Sql, clientId: string): Promise<Client | null> {
@@ -73,6 +73,7 @@ const columnsOf = (sql: Sql, client: Client) => ({
   first_party: client.firstParty,
   introspection: client.introspection,
   access_token_signing_alg: client.accessTokenSigningAlg,
+  required_acr: client.requiredAcr,
   other_metadata: sql.json(client.otherMetadata as Record<string, string>),
   created_at: client.createdAt,
   updated_at: client.updatedAt

@@ -11,6 +11,7 @@ import {
   type Fault,
   metadataOf,
   openidScopes,
+  ownClientId,
   secretKeeping
 } from './model.ts'
 import { deleteClient, findClient, insertClient, listResources, updateClient } from './repository.ts'
@@ -179,6 +180,7 @@ function createSecret(
 }
 
 function clientIdFaults(clientId: string): Fault[] {
+  if (clientId === ownClientId) return [{ field: 'client_id', message: 'is taken' }]
   return /^[A-Za-z0-9._~-]{3,100}$/.test(clientId)
     ? []
     : [{ field: 'client_id', message: 'must be 3 to 100 letters, digits, or any of . _ ~ -' }]
@@ -213,6 +215,7 @@ function toClient(
     first_party,
     introspection,
     access_token_signing_alg,
+    required_acr,
     ...otherMetadata
   } = metadata
   return {
@@ -229,6 +232,7 @@ function toClient(
     firstParty: first_party,
     introspection,
     accessTokenSigningAlg: access_token_signing_alg ?? null,
+    requiredAcr: required_acr ?? null,
     otherMetadata
   }
 }

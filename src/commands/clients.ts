@@ -39,6 +39,7 @@ const add: Command = {
     'first-party': flag,
     introspection: flag,
     'signing-alg': text,
+    'required-acr': text,
     'client-uri': text,
     'logo-uri': text,
     'policy-uri': text,
@@ -62,6 +63,7 @@ const add: Command = {
     ['--first-party', 'Your own application: people are not asked for consent'],
     ['--introspection', "It guards a resource and may introspect other clients' tokens"],
     ['--signing-alg ALG', 'How its JWT access tokens are signed: ES256, RS256 or EdDSA'],
+    ['--required-acr ACR', 'How surely people must prove who they are: urn:gatehouse:acr:mfa or :phr'],
     ['--client-uri, --logo-uri, --policy-uri, --tos-uri URL', 'Shown on the consent page'],
     ['--metadata FILE', 'JSON of RFC 7591 client metadata; options given beside it win']
   ],
@@ -119,6 +121,7 @@ function metadataFromOptions(values: OptionValues): Record<string, unknown> {
     first_party: values['first-party'],
     introspection: values.introspection,
     access_token_signing_alg: textOf(values, 'signing-alg'),
+    required_acr: textOf(values, 'required-acr'),
     client_uri: textOf(values, 'client-uri'),
     logo_uri: textOf(values, 'logo-uri'),
     policy_uri: textOf(values, 'policy-uri'),

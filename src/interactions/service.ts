@@ -1,8 +1,17 @@
 // The steps of a sign-in: each decides, writes how far the person is, and says where to go on.
 import { type EmailToken, findEmailToken } from '../accounts/email-token-repository.ts'
-import type { Account } from '../accounts/model.ts'
 import { eventWrite } from '../audit/service.ts'
+import type { Config } from '../config/schema.ts'
 import { type Context, inTransaction } from '../context.ts'
+import {
+  acrOf,
+  amrOf,
+  authTimeOf,
+  hasFirstFactor,
+  type Proof,
+  rankOf,
+  twoFactors
+} from '../credentials/proof-model.ts'
 import { signIn } from '../credentials/service.ts'
 import {
   confirmEmailByCode,
@@ -22,18 +31,42 @@ import {
   resumeInteraction,
   saveProgress
 } from '../oidc/service.ts'
-import { nextStep, type Progress } from './model.ts'
+import { nextStep, type Progress, type SecondFactorDue, type Step, secondFactorDue } from './model.ts'
 
-/** How a password is told to applications. @see RFC 8176 §2 */
-const passwordAmr = ['pwd']
-
-export function progressOf({ authenticated, account, progress, consentNeeded }: Interaction): Progress {
+export function progressOf(interaction: Interaction, config: Config, now: Date): Progress {
+  const { account, factors, progress, consentNeeded } = interaction
+  const secondFactor = secondFactorOf(interaction, config)
+  const mayEnrol = secondFactor !== 'set_up' || isFresh(interaction, config, now)
   return {
-    authenticated,
+    authenticated: interaction.authenticated && mayEnrol,
     emailVerified: account?.emailVerified ?? false,
-    confirmationPending: progress.pendingEmail !== undefined,
+    confirmationPending: progress.pendingEmail !== undefined && !interaction.authenticated,
+    secondFactor,
+    passkeyDue: progress.passkeyWanted === true && factors?.password === false && factors.webauthn === 0,
     consentNeeded: consentNeeded !== null
   }
+}
+
+/** A session alone, as the consent prompt finds it, has been asked already. */
+function secondFactorOf(interaction: Interaction, { secondFactor: policy }: Config): SecondFactorDue {
+  const { account, factors, standing, wantedAcr, secondFactorRole, deviceTrusted } = interaction
+  const proofs = proofsOf(interaction)
+  if (account === null || factors === null || !interaction.authenticated) return 'none'
+  if (proofs.length === 0 && standing === null) return 'none'
+  return secondFactorDue({
+    factors,
+    acr: acrOf(proofs, standing),
+    wantedAcr,
+    required: policy.required || secondFactorRole,
+    deviceTrusted
+  })
+}
+
+/** Only who has just proven who they are may set up a factor: an old session may be somebody else's by now. */
+function isFresh(interaction: Interaction, config: Config, now: Date): boolean {
+  const { standing } = interaction
+  if (hasFirstFactor(proofsOf(interaction))) return true
+  return standing !== null && now.getTime() - standing.at.getTime() <= config.recentSignInSeconds * 1000
 }
 
 /** Where the browser goes from here: the next step's page, or back to the application. */
@@ -41,17 +74,39 @@ export type Onward = { url: string }
 
 const stepUrl = ({ uid }: Interaction, step: string): Onward => ({ url: `/interaction/${uid}/${step}` })
 
+/** The step that is due for this interaction as it was read. */
+export const stepOf = (ctx: Context, interaction: Interaction): Step =>
+  nextStep(progressOf(interaction, ctx.config, ctx.now()))
+
 /** Sends the browser to the step that is due; when none is left, finishes. */
 export async function goOn(ctx: Context, oidc: Oidc, interaction: Interaction): Promise<Onward> {
-  const step = nextStep(progressOf(interaction))
+  const step = stepOf(ctx, interaction)
   if (step !== 'finish' || interaction.account === null) return stepUrl(interaction, step)
-  const { at, amr } = { at: interaction.authenticatedAt, amr: interaction.progress.amr ?? passwordAmr }
-  const authentication = at === null ? null : { at, amr }
   return await finish(ctx, oidc, interaction, {
     accountId: interaction.account.id,
-    authentication,
+    authentication: authenticationOf(interaction),
     agreed: null
   })
+}
+
+/** What the tokens will say of this sign-in; null where the session stands for it. */
+function authenticationOf(interaction: Interaction): FinishFacts['authentication'] {
+  const { standing, authenticatedAt: provenAt } = interaction
+  const proofs = proofsOf(interaction)
+  const acr = acrOf(proofs, standing)
+  const authTime = authTimeOf(proofs, standing)
+  if (proofs.length === 0 || provenAt === null || acr === null || authTime === null) return null
+  return { authTime, provenAt, acr, amr: amrOf(proofs, standing) }
+}
+
+/** Two factors are proven, and a passkey or key is asked for on top of them. */
+export const phishingResistanceDue = (interaction: Interaction): boolean =>
+  rankOf(acrOf(proofsOf(interaction), interaction.standing)) >= rankOf(twoFactors)
+
+/** Who is proven without having typed anything here has followed the link of a mail. */
+function proofsOf({ progress: { proofs = [] }, authenticatedAt }: Interaction): Proof[] {
+  if (proofs.length > 0 || authenticatedAt === null) return proofs
+  return [{ method: 'mail', at: authenticatedAt.toISOString() }]
 }
 
 type FinishFacts = Parameters<typeof finishInteraction>[2]
@@ -71,7 +126,7 @@ async function finish(
     eventWrite(ctx, {
       type: 'sign_in.succeeded',
       ...about,
-      details: { amr: facts.authentication?.amr ?? [] }
+      details: { acr: facts.authentication?.acr ?? '', amr: facts.authentication?.amr ?? [] }
     })
   ]
   return { url: await finishInteraction(oidc, interaction, facts, events) }
@@ -95,30 +150,67 @@ export async function signInWithPassword(
   const outcome = await signIn(ctx, { email, password })
   if (!outcome.ok) return outcome
   const { account } = outcome
+  const proofs = [proofNow(ctx, 'password')]
   if (account.emailVerifiedAt === null) {
     await resendConfirmation(ctx, { accountId: account.id, interactionUid: interaction.uid })
-    const progress = { pendingEmail: account.email }
+    const progress = { pendingEmail: account.email, proofs }
     await saveProgress(oidc, interaction, { accountId: account.id, authenticatedAt: null, progress })
     return { ok: true, ...stepUrl(interaction, 'verify-email') }
   }
-  return { ok: true, ...(await authenticated(ctx, { oidc, interaction, account })) }
+  return { ok: true, ...(await authenticate(ctx, { oidc, interaction, accountId: account.id, proofs })) }
 }
 
-type Authenticated = { oidc: Oidc; interaction: Interaction; account: Account }
+export const proofNow = (ctx: Context, method: Proof['method']): Proof => ({
+  method,
+  at: ctx.now().toISOString()
+})
 
-/** The person is proven now: what they agreed to with this application decides whether they are asked. */
-async function authenticated(ctx: Context, { oidc, interaction, account }: Authenticated): Promise<Onward> {
-  const at = ctx.now()
-  const authentication = { at, amr: passwordAmr }
-  const neverAsked = interaction.client.firstParty && interaction.consentNeeded === null
-  if (neverAsked)
-    return await finish(ctx, oidc, interaction, { accountId: account.id, authentication, agreed: null })
-  await saveProgress(oidc, interaction, {
+type Proven = {
+  oidc: Oidc
+  interaction: Interaction
+  accountId: string
+  proofs: Proof[]
+  /** The person asks not to be asked for the second factor here again. */
+  trustDevice?: boolean
+}
+
+/**
+ * Writes down what the person has proven by now. What comes next is found out where the browser goes: the page that is
+ * last in line sends it to the one that is due.
+ */
+export async function authenticate(
+  ctx: Context,
+  { oidc, interaction, accountId, proofs, trustDevice = false }: Proven
+): Promise<Onward> {
+  const { passkeyWanted = false } = interaction.progress
+  const progress = {
+    proofs,
+    ...(passkeyWanted ? { passkeyWanted } : {}),
+    ...(trustDevice ? { trustDevice } : {})
+  }
+  await saveProgress(oidc, interaction, { accountId, authenticatedAt: ctx.now(), progress })
+  return stepUrl(interaction, 'consent')
+}
+
+/** Adds a proof to those of a sign-in that is under way. */
+export async function addProof(
+  ctx: Context,
+  {
+    oidc,
+    interaction,
+    proof,
+    trustDevice
+  }: { oidc: Oidc; interaction: Interaction; proof: Proof; trustDevice: boolean }
+): Promise<Onward> {
+  const { account, progress } = interaction
+  if (account === null) throw new Error('a further proof needs a person')
+  return await authenticate(ctx, {
+    oidc,
+    interaction,
     accountId: account.id,
-    authenticatedAt: at,
-    progress: { amr: passwordAmr }
+    proofs: [...proofsOf(interaction), proof],
+    trustDevice: trustDevice || progress.trustDevice === true
   })
-  return { url: `/interaction/${interaction.uid}/consent` }
 }
 
 /**
@@ -137,7 +229,7 @@ export async function signUpAndWait(
   const outcome = await signUp(ctx, { ...typed, interactionUid: interaction.uid })
   if (!outcome.ok) return outcome
   // The account may be somebody else's: it is kept for the mail's link to match, and nothing is proven by it.
-  const progress = { pendingEmail: outcome.email }
+  const progress = { pendingEmail: outcome.email, proofs: [proofNow(ctx, 'password')] }
   await saveProgress(oidc, interaction, {
     accountId: outcome.pendingAccountId,
     authenticatedAt: null,
@@ -158,7 +250,11 @@ export async function verifyByCode(
     code
   })
   if (!outcome.ok) return outcome
-  return { ok: true, ...(await authenticated(ctx, { oidc, interaction, account: outcome.account })) }
+  const { proofs = [proofNow(ctx, 'mail')] } = interaction.progress
+  return {
+    ok: true,
+    ...(await authenticate(ctx, { oidc, interaction, accountId: outcome.account.id, proofs }))
+  }
 }
 
 /** Sends the confirmation once more. */
@@ -226,13 +322,11 @@ export async function verifyByLink(
 
 /** The person agreed to what the application asks for. */
 export async function allow(ctx: Context, oidc: Oidc, interaction: Interaction): Promise<Onward> {
-  if (interaction.account === null || nextStep(progressOf(interaction)) !== 'consent')
+  if (interaction.account === null || stepOf(ctx, interaction) !== 'consent')
     return await goOn(ctx, oidc, interaction)
-  const { authenticatedAt: at, progress } = interaction
-  const authentication = at === null ? null : { at, amr: progress.amr ?? passwordAmr }
   return await finish(ctx, oidc, interaction, {
     accountId: interaction.account.id,
-    authentication,
+    authentication: authenticationOf(interaction),
     agreed: interaction.consentNeeded
   })
 }

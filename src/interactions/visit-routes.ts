@@ -2,27 +2,29 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type TObject, Type } from 'typebox'
+import { ownClientId } from '../clients/model.ts'
 import type { Context } from '../context.ts'
 import { HashingBusy } from '../credentials/hashing-queue.ts'
 import { requireCsrf } from '../http/csrf.ts'
 import { InteractionExpired, withFacts } from '../http/errors.ts'
+import { remember } from '../http/form-fields.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sourceOf } from '../http/security-headers.ts'
 import { type Page, sendPage } from '../http/view.ts'
 import { hostCookieName } from '../lib/cookies.ts'
+import { hashToken } from '../lib/tokens.ts'
 import type { Oidc } from '../oidc/oidc.ts'
-import { applicationCookie, findApplicationHome, type Interaction, readInteraction } from '../oidc/service.ts'
-import { mayShow, type Step } from './model.ts'
+import { applicationCookie, homeOf, type Interaction, readInteraction } from '../oidc/service.ts'
+import { mayShow, type StepPage } from './model.ts'
 import { goOn, type Onward, progressOf } from './service.ts'
 
-export const InteractionParams = Type.Object({ uid: Type.String() })
+export { asText, Field, remember } from '../http/form-fields.ts'
+export { homeOf } from '../oidc/service.ts'
 
-/** A field of a form, whatever was posted in it: the use cases tell all faults at once, and the page keeps what was typed. */
-export const Field = Type.Optional(Type.Unknown())
+export const InteractionParams = Type.Object({ uid: Type.String() })
 type Typed = Record<string, unknown>
 
 export type Visit = { request: FastifyRequest; reply: FastifyReply; ctx: Context; interaction: Interaction }
-type StepPage = Step | 'sign-up'
 
 export type Steps = {
   /** GET of a step's page. Whose step is another one is sent there. */
@@ -40,7 +42,7 @@ export function createSteps(app: FastifyInstance, service: Context, oidc: Oidc):
   const goOnFrom = async ({ reply, ctx, interaction }: Visit) =>
     redirect(reply, await goOn(ctx, oidc, interaction))
   const isTheirs = (step: StepPage | null, { interaction }: Visit) =>
-    step === null || mayShow(step, progressOf(interaction))
+    step === null || mayShow(step, progressOf(interaction, service.config, service.now()))
   return {
     goOn: goOnFrom,
     page: (path, show) => {
@@ -78,29 +80,20 @@ export async function visitOf(
   const { uid } = request.params as { uid: string }
   // First: the library must not see the headers that tell the address behind a proxy, and they are gone after it.
   const ctx = requestContext(service, request)
-  const interaction = await readInteraction(oidc, uid, { request: request.raw, response: reply.raw })
+  const device = request.cookies[hostCookieName(oidc.issuer, 'device')]
+  const interaction = await readInteraction(oidc, uid, {
+    request: request.raw,
+    response: reply.raw,
+    deviceHash: device === undefined ? null : hashToken(device)
+  })
   if (interaction === null) throw await expired(oidc, request)
-  remember(reply, applicationCookie(oidc.issuer), interaction.client.clientId)
+  if (interaction.client.clientId !== ownClientId)
+    remember(reply, applicationCookie(oidc.issuer), interaction.client.clientId)
   return { request, reply, ctx, interaction }
-}
-
-/** Keeps something of little worth to anybody else in this browser for a day. */
-export function remember(reply: FastifyReply, name: string, value: string): void {
-  const { secure } = reply.server.csrf
-  reply.setCookie(name, value, { path: '/', httpOnly: true, sameSite: 'lax', secure, maxAge: 86_400 })
 }
 
 /** The name of the cookie that tells which sign-in of this browser waits for a mail: its link needs no other proof here. */
 export const waitingCookie = (issuer: URL): string => hostCookieName(issuer, 'waiting')
-
-/** The application that this browser last signed in to. */
-export async function homeOf(
-  oidc: Oidc,
-  request: FastifyRequest
-): Promise<{ name: string; url: string } | null> {
-  const clientId = request.cookies[applicationCookie(oidc.issuer)]
-  return clientId === undefined ? null : await findApplicationHome(oidc, clientId)
-}
 
 /** Never a dead end: the page leads back to the application. */
 async function expired(oidc: Oidc, request: FastifyRequest): Promise<Error> {
@@ -117,7 +110,6 @@ async function requireOwnForm(request: FastifyRequest): Promise<void> {
   })
 }
 
-export const asText = (value: unknown): string => (typeof value === 'string' ? value.slice(0, 1000) : '')
 export const redirect = (reply: FastifyReply, { url }: Onward): FastifyReply => reply.redirect(url, 303)
 
 export async function unlessBusy<T>(work: Promise<T>): Promise<T | HashingBusy> {

@@ -14,6 +14,7 @@ export type Storage = {
   now: () => Date
   refreshTokenGraceSeconds: number
   sessionAbsoluteSeconds: number
+  secondFactor: { requiredRoles: string[] }
 }
 
 /** The operations of one model. */

@@ -8,7 +8,7 @@ import { currentUnit } from './unit-of-work.ts'
 
 /** Scopes and the claims behind them. @see OpenID Connect Core 1.0 §5.4 */
 export const claimsByScope = {
-  openid: ['sub'],
+  openid: ['sub', 'acr', 'amr', 'auth_time'],
   profile: [
     'name',
     'family_name',

@@ -1,12 +1,15 @@
 // SQL for sign-ins under way, and for what people agreed to in them.
-// (read-only join of accounts: who is signing in is read along)
+// (read-only join of accounts, factors, devices and roles: who is signing in, and how, is read along)
 import { accountFactsColumn } from '../accounts/facts-model.ts'
+import { factorFactsColumn } from '../credentials/factor-model.ts'
 import type { Write } from '../db/batch.ts'
 import type { Sql } from '../db/connect.ts'
 import type { Consent, Payload, Progress, StoredInteraction } from './model.ts'
 
 const findInteractionText = `
-  select i.payload, i.progress, i.account_id, i.authenticated_at, i.expires_at, ${accountFactsColumn},
+  select i.payload, i.progress, i.account_id, i.authenticated_at, i.expires_at, ${accountFactsColumn}, ${factorFactsColumn},
+    exists (select from role_assignments r where r.account_id = a.id and r.role = any($4)) as second_factor_role,
+    exists (select from devices d where d.account_id = a.id and d.token_hash = $3 and d.trusted_until > $2) as device_trusted,
     coalesce(a.disabled_at is null and i.authenticated_at >= a.tokens_valid_from, false) as authentication_valid,
     case when c.account_id is null then null else
       jsonb_build_object('scopes', c.scopes, 'claims', c.claims, 'resources', c.resources) end as consent,
@@ -20,9 +23,10 @@ const findInteractionText = `
 export async function findInteraction(
   sql: Sql,
   idHash: Buffer,
-  now: Date
+  at: { now: Date; deviceHash: Buffer | null; secondFactorRoles: string[] }
 ): Promise<StoredInteraction | null> {
-  const [row] = await sql.unsafe<StoredInteraction[]>(findInteractionText, [idHash, now], { prepare: true })
+  const values = [idHash, at.now, at.deviceHash, at.secondFactorRoles]
+  const [row] = await sql.unsafe<StoredInteraction[]>(findInteractionText, values, { prepare: true })
   return row ?? null
 }
 
@@ -41,6 +45,10 @@ export const upsertConsent = (accountId: string, clientId: string, consent: Cons
       claims = array(select distinct unnest(c.claims || excluded.claims)),
       resources = c.resources || excluded.resources, updated_at = excluded.updated_at`
 })
+
+export async function deleteConsentsOfAccount(sql: Sql, accountId: string): Promise<void> {
+  await sql`delete from consents where account_id = ${accountId}`
+}
 
 export type InteractionRow = {
   idHash: Buffer

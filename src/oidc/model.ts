@@ -1,6 +1,8 @@
 // What the protocol stores, and what is told of an account in a token.
 
 import type { AccountFacts } from '../accounts/facts-model.ts'
+import type { FactorFacts } from '../credentials/factor-model.ts'
+import type { Proof } from '../credentials/proof-model.ts'
 
 export type Payload = Record<string, unknown>
 
@@ -10,8 +12,12 @@ export type Consent = { scopes: string[]; claims: string[]; resources: Record<st
 export type Progress = {
   /** The address that a confirmation mail went to, as typed. */
   pendingEmail?: string
-  /** How the person proved who they are (RFC 8176). */
-  amr?: string[]
+  /** What was proven in this sign-in; worth something only once the account is authenticated. */
+  proofs?: Proof[]
+  /** The account was made without a password: a passkey is set up before anything else. */
+  passkeyWanted?: boolean
+  /** The person asked not to be asked for the second factor in this browser again. */
+  trustDevice?: boolean
 }
 
 export type StoredInteraction = {
@@ -21,6 +27,11 @@ export type StoredInteraction = {
   authenticatedAt: Date | null
   expiresAt: Date
   account: AccountFacts | null
+  factors: FactorFacts | null
+  /** A second factor is due by one of the account's roles. */
+  secondFactorRole: boolean
+  /** The person trusts the browser that asks: it need not prove a second factor. */
+  deviceTrusted: boolean
   /** Whether the account may still finish what it authenticated here: not disabled, no cut-off since. */
   authenticationValid: boolean
   consent: Consent | null

@@ -1,6 +1,8 @@
 // When a person is asked, and what a grant holds.
 import { type Grant, interactionPolicy, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
+import { ownClientId } from '../clients/model.ts'
 import type { Sql } from '../db/connect.ts'
+import { acrCheck, loginDetails } from './acr-policy.ts'
 import { findConsent } from './interaction-repository.ts'
 import { type Consent, missingConsent } from './model.ts'
 import type { RegisteredClient } from './registry.ts'
@@ -62,7 +64,8 @@ export const createLoadExistingGrant =
     const Grant = provider().Grant
     const grant = own ?? new Grant({ accountId: account.accountId, clientId: client.clientId })
     fillGrant(grant, wanted)
-    await grant.save()
+    // Our own pages are granted nothing that would have to be kept.
+    if (client.clientId !== ownClientId) await grant.save()
     return grant
   }
 
@@ -71,8 +74,16 @@ export function createInteractionPolicy() {
   const policy = interactionPolicy.base()
   for (const name of ['login', 'consent']) {
     const prompt = policy.get(name)
-    if (prompt !== undefined) prompt.details = ctx => Promise.resolve({ wanted: wantedConsent(ctx) })
+    if (prompt !== undefined)
+      prompt.details = async ctx => ({
+        wanted: wantedConsent(ctx),
+        ...(name === 'login' ? loginDetails(ctx) : {})
+      })
   }
+  const loginChecks = policy.get('login')?.checks
+  loginChecks?.remove('essential_acrs')
+  loginChecks?.remove('essential_acr')
+  loginChecks?.add(acrCheck)
   const checks = policy.get('consent')?.checks
   checks?.remove('native_client_prompt')
   // Another program could sit behind a native application's redirect URI: the person is asked every time (RFC 8252 §8.6).

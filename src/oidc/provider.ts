@@ -1,6 +1,7 @@
 // Builds oidc-provider from the settings and the signing keys. A changed key set means a new instance, swapped in whole.
 import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { Context } from '../context.ts'
+import { acrLevels } from '../credentials/proof-model.ts'
 import type { Sql } from '../db/connect.ts'
 import type { PrivateJwk } from '../keys/model.ts'
 import { hostCookieName } from '../lib/cookies.ts'
@@ -21,9 +22,6 @@ import {
 import { insertReplayMark } from './repository.ts'
 import { mayIntrospect } from './structured-tokens.ts'
 import { currentUnit } from './unit-of-work.ts'
-
-/** One factor: a password. @see ../interactions/model.ts */
-export const acrOneFactor = 'urn:gatehouse:acr:1fa'
 
 /** Where the protocol's endpoints are. */
 export const routes = {
@@ -62,8 +60,9 @@ export function createProvider(
     routes,
     claims: claimsByScope,
     scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'],
-    responseTypes: ['code'],
-    acrValues: [acrOneFactor],
+    // `none` is what our own account pages ask with: a session is all that they need.
+    responseTypes: ['code', 'none'],
+    acrValues: [...acrLevels],
     findAccount: createFindAccount(lookups),
     loadExistingGrant: createLoadExistingGrant(lookups, () => provider),
     interactions: {

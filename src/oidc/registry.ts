@@ -1,11 +1,12 @@
 // Applications and resources as the protocol asks for them: in memory, loaded when first needed, dropped when they change.
 // The library's own cache holds a hundred and costs a look-up and a hash each time.
 import { type Client, errors, type Provider, type ResourceServer } from 'oidc-provider'
-import { allowedScopes, type Resource } from '../clients/model.ts'
+import { allowedScopes, ownClientId, type Resource } from '../clients/model.ts'
 import { findClient, findResource } from '../clients/repository.ts'
 import { clientSecretKey, hashedSecretPrefix, protocolMetadata } from '../clients/service.ts'
 import type { Context } from '../context.ts'
 import { equalBytes, hashToken } from '../lib/tokens.ts'
+import { accountClientMetadata } from './account-client.ts'
 
 /** A change reaches every node by NOTIFY; should one get lost, the entry is good for this long. */
 const maximumAgeMilliseconds = 60_000
@@ -42,6 +43,8 @@ export type RegisteredClient = Client & {
   introspection: boolean
   resources: string[]
   access_token_signing_alg?: string
+  /** How surely people must prove who they are to use it. */
+  required_acr?: string
   /** Its whole scope: the library is told only of OpenID Connect's. */
   registered_scope: string | null
 }
@@ -50,6 +53,7 @@ export const ownMetadata = [
   'introspection',
   'resources',
   'access_token_signing_alg',
+  'required_acr',
   'registered_scope'
 ]
 
@@ -64,6 +68,7 @@ export function createRegistry(ctx: Context, provider: Provider): Registry {
     prototype: { compareClientSecret: (this: { clientSecret?: string }, actual: unknown) => boolean }
   }
   const clients = createCache(ctx.now, async id => {
+    if (id === ownClientId) return new model(accountClientMetadata(ctx.config))
     // PostgreSQL takes no NUL, and nobody has such an id.
     const row = id.includes('\0') ? null : await findClient(ctx.sql, id)
     return row === null

@@ -2,12 +2,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { errors, type Interaction as ProtocolInteraction } from 'oidc-provider'
 import type { AccountFacts } from '../accounts/facts-model.ts'
+import { ownClientId } from '../clients/model.ts'
 import type { Context } from '../context.ts'
+import type { FactorFacts } from '../credentials/factor-model.ts'
+import type { Acr, Standing } from '../credentials/proof-model.ts'
 import type { Write } from '../db/batch.ts'
 import { hashToken } from '../lib/tokens.ts'
-import { toSeconds } from '../sessions/model.ts'
-import { applicationHome } from './application-home.ts'
+import { fromSeconds, toSeconds } from '../sessions/model.ts'
+import { insufficientAcr, type LoginDetails } from './acr-policy.ts'
+import { applicationCookie, applicationHome } from './application-home.ts'
 import {
+  findInteraction,
   updateInteractionAuthenticated,
   updateInteractionProgress,
   upsertConsent
@@ -16,7 +21,6 @@ import { type Consent, mergeConsent, missingConsent, type Progress } from './mod
 import { pinHost } from './mount.ts'
 import type { Oidc } from './oidc.ts'
 import { fillGrant } from './policy.ts'
-import { acrOneFactor } from './provider.ts'
 import type { RegisteredClient } from './registry.ts'
 import { createUnit, flushUnit, inUnit, type UnitOfWork } from './unit-of-work.ts'
 
@@ -43,6 +47,18 @@ export type Interaction = {
   likelyEmail: string
   /** Who is signing in: proven when `authenticated`, else only likely. */
   account: AccountFacts | null
+  /** The account's ways of signing in. */
+  factors: FactorFacts | null
+  /** A role of the account demands a second factor. */
+  secondFactorRole: boolean
+  /** The person trusts this browser: the second factor is not asked for where nobody demands it. */
+  deviceTrusted: boolean
+  /** How surely the application wants the person proven; null: no demand. */
+  wantedAcr: Acr | null
+  /** What the session at hand proves already, where a stronger proof is all that is missing. */
+  standing: Standing | null
+  /** Whoever is signed in here is asked to prove it anew. */
+  reauthentication: boolean
   authenticated: boolean
   /** When it was proven in this sign-in; null when a session stands for it, or nothing does. */
   authenticatedAt: Date | null
@@ -61,6 +77,9 @@ type Handle = {
 }
 const handles = new WeakMap<Interaction, Handle>()
 
+/** `deviceHash`: SHA-256 of the browser's device cookie, null without one. */
+export type Visiting = { request: IncomingMessage; response: ServerResponse; deviceHash?: Buffer | null }
+
 /**
  * Reads the interaction that the browser's cookie and the URL agree on, with its account and consent, in one statement.
  *
@@ -69,9 +88,10 @@ const handles = new WeakMap<Interaction, Handle>()
 export async function readInteraction(
   oidc: Oidc,
   uid: string,
-  { request, response }: { request: IncomingMessage; response: ServerResponse }
+  { request, response, deviceHash = null }: Visiting
 ): Promise<Interaction | null> {
   const unit = createUnit(oidc.ctx.now())
+  unit.deviceHash = deviceHash
   const { provider, registry } = oidc.current()
   pinHost(request, oidc.issuer)
   const protocol = await inUnit(unit, () => provider.interactionDetails(request, response)).catch(error => {
@@ -83,10 +103,13 @@ export async function readInteraction(
   const client = await registry.clients.find(String(protocol.params.client_id))
   if (client === undefined) return null
 
-  const wanted = (protocol.prompt.details as { wanted: Consent }).wanted
+  const details = protocol.prompt.details as { wanted: Consent } & Partial<LoginDetails>
+  const { wanted } = details
+  const standing = row.account === null ? null : standingOf(protocol, row.account.id)
   // The consent prompt comes up in a session that is signed in; the library has checked that it still is.
   const authenticated =
-    row.authenticationValid || (protocol.prompt.name === 'consent' && row.account !== null)
+    row.authenticationValid ||
+    ((protocol.prompt.name === 'consent' || standing !== null) && row.account !== null)
   const interaction: Interaction = {
     uid,
     client: describeClient(client, String(protocol.params.redirect_uri)),
@@ -97,6 +120,13 @@ export async function readInteraction(
         ? row.account.email
         : String(protocol.params.login_hint ?? ''),
     account: row.account,
+    factors: row.factors,
+    secondFactorRole: row.secondFactorRole,
+    deviceTrusted: row.deviceTrusted,
+    wantedAcr: details.wantedAcr ?? null,
+    standing,
+    reauthentication:
+      standing === null && protocol.prompt.name === 'login' && protocol.session?.accountId !== undefined,
     authenticated,
     authenticatedAt: row.authenticationValid ? row.authenticatedAt : null,
     progress: row.progress,
@@ -110,6 +140,18 @@ export async function readInteraction(
   }
   handles.set(interaction, { unit, protocol, request, response })
   return interaction
+}
+
+/**
+ * The session, where it lacks nothing but a stronger proof, and is still the account's whose sign-in this is. Whoever
+ * began anew, as another person perhaps, stands on their own proofs alone.
+ */
+function standingOf({ prompt, session }: ProtocolInteraction, accountId: string): Standing | null {
+  const { standing } = prompt.details as Partial<LoginDetails>
+  const onlyStronger = prompt.name === 'login' && prompt.reasons.every(reason => reason === insufficientAcr)
+  if (!onlyStronger || standing === null || standing === undefined) return null
+  if (session?.accountId !== accountId) return null
+  return { acr: standing.acr, amr: standing.amr, at: fromSeconds(standing.at) }
 }
 
 function consentNeeded(
@@ -153,8 +195,11 @@ export async function saveProgress(
 
 export type Finish = {
   accountId: string
-  /** When and how the person proved who they are; null when the session stands for it. */
-  authentication: { at: Date; amr: string[] } | null
+  /**
+   * How the person proved who they are; null when the session stands for it. `authTime` is the moment from which all
+   * of it was proven, `provenAt` that of the last proof.
+   */
+  authentication: { authTime: Date; provenAt: Date; acr: Acr; amr: string[] } | null
   /** What the person agreed to on this occasion; null when not asked. */
   agreed: Consent | null
 }
@@ -179,19 +224,21 @@ export async function finishInteraction(
         ? known
         : new provider.Grant({ accountId: finish.accountId, clientId: interaction.client.clientId })
     fillGrant(grant, interaction.wanted)
-    const grantId = await grant.save()
+    // Our own pages are granted nothing that would have to be kept.
+    const consent =
+      interaction.client.clientId === ownClientId ? {} : { consent: { grantId: await grant.save() } }
     if (finish.agreed !== null) {
-      const consent = mergeConsent(
+      const agreed = mergeConsent(
         (await unit.interactions.get(interaction.uid))?.consent ?? null,
         finish.agreed
       )
-      also = [...also, upsertConsent(finish.accountId, interaction.client.clientId, consent, oidc.ctx.now())]
+      also = [...also, upsertConsent(finish.accountId, interaction.client.clientId, agreed, oidc.ctx.now())]
     }
     if (finish.authentication !== null)
-      unit.proof = { accountId: finish.accountId, at: finish.authentication.at }
+      unit.proof = { accountId: finish.accountId, at: finish.authentication.provenAt }
     const login =
       finish.authentication === null ? {} : { login: loginResult(finish.accountId, finish.authentication) }
-    const returnTo = await provider.interactionResult(request, response, { ...login, consent: { grantId } })
+    const returnTo = await provider.interactionResult(request, response, { ...login, ...consent })
     unit.lasting.push(...also.map(write => ({ write })))
     await flushUnit(oidc.ctx.sql, unit, { failed: false })
     return returnTo
@@ -221,20 +268,31 @@ export async function resumeInteraction(tx: Context, uidHash: Buffer, accountId:
   await updateInteractionAuthenticated(tx.sql, uidHash, { accountId, at: tx.now() })
 }
 
-/** Where an application is found again when its sign-in is over; null for one that has no page. */
-export async function findApplicationHome(
+/** The application that this browser last signed in to, where it is found again; null without one, or without a page. */
+export async function homeOf(
   oidc: Oidc,
-  clientId: string
+  { cookies }: { cookies: Record<string, string | undefined> }
 ): Promise<{ name: string; url: string } | null> {
-  const client = await oidc.current().registry.clients.find(clientId)
+  const clientId = cookies[applicationCookie(oidc.issuer)]
+  const client = clientId === undefined ? undefined : await oidc.current().registry.clients.find(clientId)
   return client === undefined ? null : applicationHome(client, oidc.ctx.config.issuer)
 }
 
-const loginResult = (accountId: string, { at, amr }: { at: Date; amr: string[] }) => ({
+/** Whether a sign-in is under way by this uid. Its pages are still the business of the browser that began it. */
+export async function isInteractionOpen(ctx: Context, uid: string): Promise<boolean> {
+  const row = await findInteraction(ctx.sql, hashToken(uid), {
+    now: ctx.now(),
+    deviceHash: null,
+    secondFactorRoles: []
+  })
+  return row !== null && row.payload.result === undefined
+}
+
+const loginResult = (accountId: string, { authTime, acr, amr }: NonNullable<Finish['authentication']>) => ({
   accountId,
-  acr: acrOneFactor,
+  acr,
   amr,
-  ts: toSeconds(at),
+  ts: toSeconds(authTime),
   remember: true
 })
 

@@ -51,10 +51,16 @@ export const sessions: Part = storage => ({
   }
 })
 
-export const interactions: Part = ({ lookups, now }) => ({
+export const interactions: Part = ({ lookups, now, secondFactor }) => ({
   find: async uid => {
     const unit = currentUnit()
-    const row = await readOnce(unit.interactions, uid, () => findInteraction(lookups, hashToken(uid), now()))
+    const row = await readOnce(unit.interactions, uid, () =>
+      findInteraction(lookups, hashToken(uid), {
+        now: now(),
+        deviceHash: unit.deviceHash,
+        secondFactorRoles: secondFactor.requiredRoles
+      })
+    )
     if (row === null) return undefined
     const finished = row.payload.result as { login?: unknown; consent?: { grantId?: string } } | undefined
     // Signed in here, but the account was cut off or disabled since: this sign-in is over.

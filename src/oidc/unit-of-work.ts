@@ -36,6 +36,8 @@ export type UnitOfWork = {
   droppedSession: { id: string; uid: string } | null
   /** Who the interaction of this request proved to be there, and when. */
   proof: { accountId: string; at: Date } | null
+  /** The browser's own cookie, as SHA-256: tells whether it is trusted. */
+  deviceHash: Buffer | null
   revokedGrants: Set<string>
 }
 
@@ -57,6 +59,7 @@ export const createUnit = (startedAt: Date): UnitOfWork => ({
   successor: null,
   droppedSession: null,
   proof: null,
+  deviceHash: null,
   revokedGrants: new Set()
 })
 
