@@ -13,6 +13,7 @@ import {
   findAccountForUpdate,
   updateEmail
 } from './repository.ts'
+import { findSecurityTokenAskedBy } from './security-token-repository.ts'
 import {
   issueSecurityToken,
   mailSecurityToken,
@@ -49,7 +50,7 @@ export type RequestAddressChangeOutcome =
  */
 export async function requestAddressChange(
   ctx: Context,
-  { account, newEmail, askedBy }: { account: Account; newEmail: unknown; askedBy: string }
+  { account, newEmail, askedBy }: { account: Pick<Account, 'id'>; newEmail: unknown; askedBy: string }
 ): Promise<RequestAddressChangeOutcome> {
   const parsed = parseEmail(newEmail)
   if (!parsed.ok) return parsed
@@ -99,6 +100,12 @@ async function mailBoth(
   const sendBefore = new Date(tx.now().getTime() + confirmSeconds * 1000)
   await queueMail(tx, { ...owner, data: { name: holder?.name ?? '' }, deliver: taken }, sendBefore)
   return outcome
+}
+
+/** The address that this browser session asked for last, while its mail is good; null: none. */
+export async function readAddressAskedFor(ctx: Context, askedBy: string): Promise<string | null> {
+  const found = await findSecurityTokenAskedBy(ctx.sql, 'change_address', hashToken(askedBy))
+  return found === null || found.expiresAt <= ctx.now() ? null : String(found.data.email)
 }
 
 export type ConfirmAddressOutcome =
