@@ -21,8 +21,8 @@ t.test(
     const ctx = await createContext(t)
     const ada = await verifiedAccount(ctx)
     const undo = await changedAddress(ctx, ada.id, 'thief@new.example')
-    const [, pending] = [ctx.clock.advance(72 * hourMs - 1000), await readUndo(ctx, undo)]
-    t.strictSame(pending, { ok: true, oldEmail: 'ada@example.org' })
+    ctx.clock.advance(72 * hourMs - 1000)
+    t.strictSame(await readUndo(ctx, undo), { ok: true, oldEmail: 'ada@example.org' })
     t.equal(await emailOf(ctx, ada), 'thief@new.example', 'looking spends nothing')
     t.match(await takeBack(ctx, damaged(undo)), { ok: false, reason: 'invalid' })
 
