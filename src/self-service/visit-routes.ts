@@ -26,8 +26,8 @@ export type AccountVisit = {
 }
 
 export type AccountPages = {
-  /** GET of a page that any signed-in person may see. */
-  page: (path: string, show: (visit: AccountVisit) => Promise<FastifyReply>) => void
+  /** GET of a page that any signed-in person may see; `from`: where a sign-in leads back to, if not there. */
+  page: (path: string, show: (visit: AccountVisit) => Promise<FastifyReply>, from?: string) => void
   /** GET of a page that begins a change: a recent and sure enough sign-in is asked for first. */
   changePage: (path: string, show: (visit: AccountVisit) => Promise<FastifyReply>) => void
   /** POST of a form that changes something. A sign-in that is too old is renewed, and leads back to `from`. */
@@ -70,7 +70,7 @@ export function createAccountPages(app: FastifyInstance, service: Context, oidc:
       return await act({ request, reply, ctx, session, factors })
     }
   return {
-    page: (path, act) => void typed.get(path, show(path, { change: false, act })),
+    page: (path, act, from = path) => void typed.get(path, show(from, { change: false, act })),
     changePage: (path, act) => void typed.get(path, show(path, { change: true, act })),
     form: (path, { body, from, act }) => {
       const options = {
