@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Eta } from 'eta'
 import type { Config } from '../config/schema.ts'
 import { type Mail, type RenderedMail, subjectOf } from './model.ts'
+import { templateData } from './words-model.ts'
 
 const views = join(import.meta.dirname, '../../views')
 
@@ -11,8 +12,9 @@ export function createMailRenderer(config: Config): (mail: Mail & { id: string }
   const html = new Eta({ views, cache: true })
   // Text is not HTML: `&amp;` in a link would break it.
   const text = new Eta({ views, cache: true, autoEscape: false })
-  return ({ id, kind, to, data }) => {
-    const page = { brandName: config.brand.name, issuer: config.issuer, ...data }
+  return mail => {
+    const { id, kind, to } = mail
+    const page = { brandName: config.brand.name, issuer: config.issuer, ...templateData(mail) }
     return {
       id,
       to,
