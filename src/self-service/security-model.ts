@@ -28,7 +28,6 @@ export function adviceFor(factors: FactorFacts, { copiedPasskey }: { copiedPassk
 export const doneWords = [
   'password-changed',
   'password-added',
-  'password-removed',
   'passkey-added',
   'passkey-renamed',
   'passkey-removed',

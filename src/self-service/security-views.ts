@@ -1,10 +1,8 @@
 // What the page of everything that opens an account shows, and its words.
 import type { FactorFacts } from '../credentials/factor-model.ts'
 import { definePage } from '../http/view.ts'
+import type { SignedIn } from './account-views.ts'
 import { type Advice, adviceFor, type Done } from './security-model.ts'
-
-/** Whose page it is, in the head of every page of a signed-in person. */
-export type SignedIn = { signedInAs: { name: string; email: string } }
 
 export type ListedPasskey = {
   id: string
@@ -91,7 +89,13 @@ const everything: SecurityData = {
   authenticators: [sampleAuthenticator],
   devices: [
     sampleDevice,
-    { ...sampleDevice, id: `${sampleDevice.id}5`, browser: 'Safari on iPhone', trustedUntil: null, current: false }
+    {
+      ...sampleDevice,
+      id: `${sampleDevice.id}5`,
+      browser: 'Safari on iPhone',
+      trustedUntil: null,
+      current: false
+    }
   ],
   mailSignIn: true
 }
@@ -103,7 +107,7 @@ export const securityPage = definePage<SecurityData>(
     everything,
     'passkey-alone': {
       ...passwordAlone,
-      notice: 'password-removed',
+      notice: 'passkey-added',
       factors: { ...passwordAlone.factors, password: false, webauthn: 1 },
       passkeys: [samplePasskey]
     },
@@ -149,7 +153,6 @@ const doneTexts: Record<Done, string> = {
   'password-changed':
     'Your password was changed. You stay signed in here; every other browser and application has to sign in again.',
   'password-added': 'Your account has a password now.',
-  'password-removed': 'The password was removed. From now on only the ways below open your account.',
   'passkey-added': 'The passkey was added. You can give it a name that you know it by.',
   'passkey-renamed': 'The passkey has its new name.',
   'passkey-removed': 'The passkey was removed. It opens your account no longer.',
@@ -209,7 +212,11 @@ function strengthOf(advice: Advice, { recoveryCodes }: FactorFacts): Strength {
         link: passkey
       }
     case 'nothing':
-      return { level: 'good', text: 'Your account is well protected. There is nothing that you need to do.', link: null }
+      return {
+        level: 'good',
+        text: 'Your account is well protected. There is nothing that you need to do.',
+        link: null
+      }
   }
 }
 
