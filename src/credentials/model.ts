@@ -1,7 +1,7 @@
 // Which passwords may be set. Pure.
 import type { Config } from '../config/schema.ts'
 
-export type PasswordFault = 'missing' | 'too_short' | 'too_long'
+export type PasswordFault = 'missing' | 'too_short' | 'too_long' | 'common' | 'guessable' | 'breached'
 
 const maxCharacters = 256
 const maxBytes = 1024
@@ -22,7 +22,7 @@ export function passwordBytes(password: unknown): Buffer | null {
   return password.isWellFormed() ? Buffer.from(password.normalize('NFC')) : null
 }
 
-/** Whether a new password may be set: its length alone counts, in characters (code points), never what they are. */
+/** Whether a new password is long enough, in characters (code points), and not too long. `judgeNewPassword` asks for more. */
 export function checkNewPassword(config: Config, password: unknown): PasswordFault | null {
   if (typeof password === 'string' && isTooLong(password)) return 'too_long'
   const bytes = passwordBytes(password)

@@ -12,6 +12,8 @@ export const acrLevels = [
 
 export type Acr = (typeof acrLevels)[number]
 
+export const [oneFactor, twoFactors, phishingResistant] = acrLevels
+
 export type ProofMethod = 'password' | 'mail' | 'passkey' | 'totp' | 'security_key' | 'recovery_code'
 
 /** One thing that was proven. Stored with the sign-in as JSON, so moments are texts (ISO 8601). */

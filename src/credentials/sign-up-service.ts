@@ -17,13 +17,14 @@ import { findOrCreateAccount } from '../accounts/service.ts'
 import { recordEvent } from '../audit/service.ts'
 import { type Context, inTransaction } from '../context.ts'
 import { hashPassword, verifyPassword } from './hashing.ts'
-import { checkNewPassword } from './model.ts'
+import type { PasswordFault } from './model.ts'
+import { judgeNewPassword } from './password-policy-service.ts'
 import { findPasswordHash, insertPassword, updatePassword } from './repository.ts'
 
 export type SignUpFaults = {
   email?: 'missing' | 'invalid' | 'too_long'
   name?: 'missing' | 'too_long' | 'invalid'
-  password?: 'missing' | 'too_short' | 'too_long'
+  password?: PasswordFault
 }
 
 export type SignUpOutcome =
@@ -58,7 +59,10 @@ export async function signUp(
 ): Promise<SignUpOutcome> {
   const email = parseEmail(typed.email)
   const name = parseName(typed.name)
-  const passwordFault = checkNewPassword(ctx.config, typed.password)
+  const passwordFault = await judgeNewPassword(ctx, typed.password, {
+    email: email.ok ? email.email : '',
+    name: name.ok ? name.name : ''
+  })
   if (!email.ok || !name.ok || passwordFault !== null) {
     const faults: SignUpFaults = {
       ...(email.ok ? {} : { email: email.reason }),

@@ -1,6 +1,6 @@
 // The sign-in as a state machine: what is known, and the step that follows from it.
 import { type FactorFacts, hasSecondFactor } from '../credentials/factor-model.ts'
-import { rankOf } from '../credentials/proof-model.ts'
+import { rankOf, twoFactors } from '../credentials/proof-model.ts'
 
 /** What is to be done about a second factor: nothing, ask for one, or have one set up first. */
 export type SecondFactorDue = 'none' | 'ask' | 'set_up'
@@ -52,8 +52,6 @@ export type SecondFactorFacts = {
   required: boolean
   deviceTrusted: boolean
 }
-
-const twoFactors = 'urn:gatehouse:acr:mfa'
 
 /**
  * What is to be done about a second factor.

@@ -7,6 +7,7 @@ import { InteractionExpired } from '../http/errors.ts'
 import { sendPage } from '../http/view.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { mountConsent } from './consent-routes.ts'
+import { mountSecondFactor } from './second-factor-routes.ts'
 import { mountSignIn } from './sign-in-routes.ts'
 import { mountSignUp } from './sign-up-routes.ts'
 import { mountVerifyEmail } from './verify-email-routes.ts'
@@ -42,5 +43,6 @@ export function mountInteractions(app: FastifyInstance, service: Context, oidc: 
   mountSignIn(steps, oidc)
   mountSignUp(steps, oidc)
   mountVerifyEmail(steps, oidc)
+  mountSecondFactor(steps, oidc)
   mountConsent(steps, oidc)
 }

@@ -3,7 +3,15 @@ import { type EmailToken, findEmailToken } from '../accounts/email-token-reposit
 import { eventWrite } from '../audit/service.ts'
 import type { Config } from '../config/schema.ts'
 import { type Context, inTransaction } from '../context.ts'
-import { acrOf, amrOf, authTimeOf, hasFirstFactor, type Proof } from '../credentials/proof-model.ts'
+import {
+  acrOf,
+  amrOf,
+  authTimeOf,
+  hasFirstFactor,
+  type Proof,
+  rankOf,
+  twoFactors
+} from '../credentials/proof-model.ts'
 import { signIn } from '../credentials/service.ts'
 import {
   confirmEmailByCode,
@@ -90,6 +98,10 @@ function authenticationOf(interaction: Interaction): FinishFacts['authentication
   if (proofs.length === 0 || provenAt === null || acr === null || authTime === null) return null
   return { authTime, provenAt, acr, amr: amrOf(proofs, standing) }
 }
+
+/** Two factors are proven, and a passkey or key is asked for on top of them. */
+export const phishingResistanceDue = (interaction: Interaction): boolean =>
+  rankOf(acrOf(proofsOf(interaction), interaction.standing)) >= rankOf(twoFactors)
 
 /** Who is proven without having typed anything here has followed the link of a mail. */
 function proofsOf({ progress: { proofs = [] }, authenticatedAt }: Interaction): Proof[] {

@@ -1,4 +1,5 @@
 // What the pages of a sign-in may show, and its words.
+import type { PasswordFault } from '../credentials/model.ts'
 import { definePage, webUrl } from '../http/view.ts'
 
 export type SignInData = {
@@ -64,7 +65,7 @@ export type SignUpData = {
   faults: {
     email?: 'missing' | 'invalid' | 'too_long'
     name?: 'missing' | 'too_long' | 'invalid'
-    password?: 'missing' | 'too_short' | 'too_long'
+    password?: PasswordFault
   }
   passwordMinLength: number
 }
@@ -79,6 +80,8 @@ const signUp: SignUpData = {
   faults: {},
   passwordMinLength: 15
 }
+
+const signUpAgain: SignUpData = { ...signUp, email: 'ines.moreau@example.org', name: 'Inès Moreau' }
 
 export const signUpPage = definePage<SignUpData>(
   'interactions/sign-up',
@@ -97,11 +100,13 @@ export const signUpPage = definePage<SignUpData>(
       name: 'Inès'.repeat(80),
       faults: { email: 'too_long', name: 'too_long', password: 'too_long' }
     },
-    busy: { ...signUp, email: 'ines.moreau@example.org', name: 'Inès Moreau', problem: 'busy' }
+    common: { ...signUpAgain, faults: { password: 'common' } },
+    guessable: { ...signUpAgain, faults: { password: 'guessable' } },
+    breached: { ...signUpAgain, faults: { password: 'breached' } },
+    busy: { ...signUpAgain, problem: 'busy' }
   },
-  ({ problem, faults, passwordMinLength }) => ({
+  ({ problem, faults }) => ({
     problemText: problem && busy,
-    passwordHint: `At least ${passwordMinLength} characters. A few words that only you would put together do well.`,
     faultTexts: {
       email: faults.email && emailFaults[faults.email],
       name:
@@ -110,14 +115,7 @@ export const signUpPage = definePage<SignUpData>(
           missing: 'Enter the name that applications should call you by.',
           too_long: 'This name is too long. Use a shorter one.',
           invalid: 'This name has characters that cannot be shown. Type it again by hand.'
-        }[faults.name],
-      password:
-        faults.password &&
-        {
-          missing: 'Choose a password.',
-          too_short: `This password is too short. Use at least ${passwordMinLength} characters; another word or two will do.`,
-          too_long: 'This password is too long. Use at most 256 characters.'
-        }[faults.password]
+        }[faults.name]
     }
   })
 )

@@ -61,6 +61,7 @@ function toldAcr(actual: string | undefined, values: unknown[]): string | undefi
 export const acrCheck = new interactionPolicy.Check(
   insufficientAcr,
   'a stronger authentication is required',
+  'login_required',
   ctx => {
     const wanted = wantedAcr(ctx)
     const { oidc } = ctx

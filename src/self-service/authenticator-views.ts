@@ -85,7 +85,8 @@ export const recoveryCodesPage = definePage<RecoveryCodesData>(
     problemText:
       problem &&
       {
-        no_second_factor: 'There is no second step for them to stand in for. Add a passkey or an authenticator app first.',
+        no_second_factor:
+          'There is no second step for them to stand in for. Add a passkey or an authenticator app first.',
         frozen: 'How you sign in cannot be changed just now: somebody said that a change was not made by you.'
       }[problem]
   })

@@ -136,7 +136,8 @@ export const addPasskeyPage = definePage<AddPasskeyData>(
     problemText:
       problem &&
       {
-        refused: 'That did not work, and nothing was added. Try again; it has to be done within five minutes.',
+        refused:
+          'That did not work, and nothing was added. Try again; it has to be done within five minutes.',
         already_registered: 'This passkey is known already. Use another device, key or password manager.',
         not_allowed: 'This kind of key is not accepted here. Ask whoever runs this service which ones are.',
         too_many: 'Your account has as many passkeys as it can have. Remove one that you do not use first.',

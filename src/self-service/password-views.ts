@@ -27,7 +27,7 @@ export const passwordPage = definePage<PasswordData>(
     'wrong-current': { ...change, faults: { current: 'wrong' } },
     empty: { ...change, faults: { current: 'missing', password: 'missing' } },
     'too-short': { ...change, faults: { password: 'too_short' } },
-    'too-long': { ...change, faults: { password: 'too_long' } },
+    common: { ...change, faults: { current: 'wrong', password: 'common' } },
     busy: { ...change, problem: 'busy' },
     'too-many': { ...change, problem: 'too_many' },
     frozen: { ...change, problem: 'frozen' },
@@ -35,29 +35,18 @@ export const passwordPage = definePage<PasswordData>(
     first: { ...change, change: false },
     'first-too-short': { ...change, change: false, faults: { password: 'too_short' } }
   },
-  ({ problem, faults, passwordMinLength }) => ({
+  ({ problem, faults }) => ({
     problemText:
       problem &&
       {
         busy: 'We are busy just now. Wait a moment, then try again.',
         too_many: 'There were too many tries. Wait a minute, then try again.',
-        frozen: 'How you sign in cannot be changed just now: somebody said that a change was not made by you.',
+        frozen:
+          'How you sign in cannot be changed just now: somebody said that a change was not made by you.',
         out_of_date: 'Your password was changed elsewhere meanwhile. Nothing was changed here.'
       }[problem],
-    passwordHint: `At least ${passwordMinLength} characters. A few words that only you would put together do well.`,
-    faultTexts: {
-      current:
-        faults.current &&
-        { missing: 'Enter your current password.', wrong: 'This is not your current password.' }[
-          faults.current
-        ],
-      password:
-        faults.password &&
-        {
-          missing: 'Choose a new password.',
-          too_short: `This password is too short. Use at least ${passwordMinLength} characters; another word or two will do.`,
-          too_long: 'This password is too long. Use at most 256 characters.'
-        }[faults.password]
-    }
+    currentFault:
+      faults.current &&
+      { missing: 'Enter your current password.', wrong: 'This is not your current password.' }[faults.current]
   })
 )

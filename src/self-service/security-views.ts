@@ -139,7 +139,7 @@ export const securityPage = definePage<SecurityData>(
     return {
       noticeText: data.notice && doneTexts[data.notice],
       frozenText: data.frozenUntil && momentOf(data.frozenUntil),
-      strength: strengthOf(advice, data.factors),
+      protection: protectionOf(advice, data.factors),
       passwordText: passwordText(data.factors),
       codesText: codesText(data.factors),
       passkeys: data.passkeys.map(presentPasskey),
@@ -164,14 +164,14 @@ const doneTexts: Record<Done, string> = {
   'address-changed': 'Your email address was changed. Use the new one at your next sign-in.'
 }
 
-type Strength = {
+type Protection = {
   level: 'weak' | 'fair' | 'good'
   text: string
   link: { href: string; label: string } | null
 }
 
 /** One sentence on how things are, one on the step that would help most. */
-function strengthOf(advice: Advice, { recoveryCodes }: FactorFacts): Strength {
+function protectionOf(advice: Advice, { recoveryCodes }: FactorFacts): Protection {
   const codes = { href: '/account/security/recovery-codes', label: 'Make recovery codes' }
   const passkey = { href: '/account/security/passkeys/add', label: 'Add a passkey' }
   switch (advice) {

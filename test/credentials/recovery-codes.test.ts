@@ -137,6 +137,12 @@ t.test("nobody gets in by another's code", async t => {
   const [ada, bob] = [await personWithCodes(), await personWithCodes()]
   t.strictSame(await useRecoveryCode(ctx, { account: bob.account, code: ada.codes[0] }), wrong)
   t.match(await useRecoveryCode(ctx, { account: ada.account, code: ada.codes[0] }), { ok: true })
+  await ctx.pool`update recovery_codes set account_id = ${bob.account.id} where account_id = ${ada.account.id}`
+  t.strictSame(
+    await useRecoveryCode(ctx, { account: bob.account, code: ada.codes[1] }),
+    wrong,
+    'nor by a row that was moved'
+  )
 })
 
 t.test('there are none without a second factor, and no new ones after “this wasn’t me”', async t => {
