@@ -7,6 +7,7 @@ import { accountRetention } from './accounts/service.ts'
 import { auditPartitionsJob } from './audit/service.ts'
 import type { Config } from './config/schema.ts'
 import type { Context } from './context.ts'
+import { credentialRetention } from './credentials/retention-service.ts'
 import type { Pool } from './db/connect.ts'
 import { type Listener, listen } from './db/listen.ts'
 import { mountHome, mountMailbox } from './development/routes.ts'
@@ -33,6 +34,10 @@ import { type Oidc, startOidc } from './oidc/oidc.ts'
 import { createProtocolPages } from './oidc/pages.ts'
 import { protocolRetention } from './oidc/retention-service.ts'
 import { mountAccount } from './self-service/account-routes.ts'
+import { mountNotMe } from './self-service/not-me-routes.ts'
+import { mountResetLink } from './self-service/reset-link-routes.ts'
+import { mountReset } from './self-service/reset-routes.ts'
+import { mountWellKnown } from './self-service/well-known-routes.ts'
 import { sessionRetention } from './sessions/service.ts'
 
 export type AppOptions = {
@@ -84,9 +89,13 @@ export async function startApp({
   await mountProvider(http, oidc)
   mountHealth(http, ctx)
   mountHome(http, config)
+  mountWellKnown(http, config)
   mountInteractions(http, ctx, oidc)
   mountEmailLink(http, ctx, oidc)
   mountAccount(http)
+  mountReset(http, ctx, oidc)
+  mountResetLink(http, ctx)
+  mountNotMe(http, ctx, oidc)
   if (config.developmentMailbox) mountMailbox(http, ctx)
   await http.ready()
 
@@ -157,7 +166,13 @@ async function hearNews(pool: Pool, oidc: Oidc): Promise<Listener[]> {
 
 function recurringJobs(): RecurringJob[] {
   return [
-    retentionJob([...accountRetention, ...mailRetention, ...sessionRetention, ...protocolRetention]),
+    retentionJob([
+      ...accountRetention,
+      ...credentialRetention,
+      ...mailRetention,
+      ...sessionRetention,
+      ...protocolRetention
+    ]),
     { name: 'signing-keys', everySeconds: 3600, run: async ctx => void (await finishRotations(ctx)) },
     auditPartitionsJob
   ]

@@ -9,8 +9,15 @@ import { type Command, CommandFailure, type Terminal, usageFailure } from './com
 import { installationCommands } from './commands/installation.ts'
 import { keyCommands } from './commands/keys.ts'
 import { resourceCommands } from './commands/resources.ts'
+import { roleCommands } from './commands/roles.ts'
 
-const commands = [...clientCommands, ...resourceCommands, ...keyCommands, ...installationCommands]
+const commands = [
+  ...clientCommands,
+  ...resourceCommands,
+  ...keyCommands,
+  ...roleCommands,
+  ...installationCommands
+]
 
 const sharedOptions = { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const
 

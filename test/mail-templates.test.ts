@@ -123,6 +123,12 @@ t.test('ACC-3: the notice of a changed address can undo it, and does not tell th
     t.match(body, 'a…@n…')
     t.notMatch(body, 'anna')
   }
+  const undone = { ...mails.address_changed.data, undoLink: null }
+  for (const body of Object.values(bodies({ ...mails.address_changed, data: undone }))) {
+    t.match(body, /was undone/)
+    t.match(body, notice.notMeLink)
+    t.notMatch(body, /undo-address|null/)
+  }
 })
 
 t.test('a passkey, an authenticator, recovery codes and a password are called by their names', async t => {

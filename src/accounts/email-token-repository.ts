@@ -114,6 +114,10 @@ export async function consumeCodeAttempt(
   return row ?? null
 }
 
+export async function deleteEmailTokens(sql: Sql, accountId: string): Promise<void> {
+  await sql`delete from account_email_tokens where account_id = ${accountId}`
+}
+
 export async function deleteEmailTokensBefore(sql: Sql, before: Date, limit: number): Promise<number> {
   const { count } = await sql`
     delete from account_email_tokens where token_hash in (

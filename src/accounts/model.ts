@@ -14,6 +14,8 @@ export type Account = {
   disabledAt: Date | null
   /** Sessions and tokens made before this moment are void. */
   tokensValidFrom: Date
+  /** No way of signing in may be added, changed or removed before this moment; null: now is fine. */
+  factorChangesFrozenUntil: Date | null
   createdAt: Date
   updatedAt: Date
 }

@@ -6,6 +6,7 @@ import { browserOf } from './browser-model.ts'
 import { issueSecurityToken } from './security-token-service.ts'
 
 const linkLifetimeSeconds = 7 * 86_400
+const moment = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' })
 
 /** A notice's own facts; where, when and the link are added here. */
 export type Notice = NoticeOf<Mail>
@@ -27,11 +28,13 @@ export async function sendNotice(
     kind: 'not_me',
     accountId,
     askedBy: null,
+    // Whoever reads this mailbox; the account may have another by the time that the link is used.
+    data: { email: to },
     lifetimeSeconds: linkLifetimeSeconds,
     replacing: false
   })
   const data: NoticeData = {
-    at: `${new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' }).format(now)} UTC`,
+    at: `${moment.format(now)} UTC`,
     browser: tx.request === undefined ? null : browserOf(tx.request.userAgent),
     ip: tx.request?.ip ?? null,
     notMeLink: `${tx.config.issuer}/not-me/${token}`

@@ -7,6 +7,15 @@ export async function findAccount(sql: Sql, id: string): Promise<Account | null>
   return row ?? null
 }
 
+/**
+ * An account, and its row held until the transaction ends: what changes how the account is entered happens one after
+ * the other. It is taken before any row that belongs to the account, so that no two wait for each other.
+ */
+export async function findAccountForUpdate(sql: Sql, id: string): Promise<Account | null> {
+  const [row] = await sql<Account[]>`select * from accounts where id = ${id} for no key update`
+  return row ?? null
+}
+
 export async function findAccountByEmailKey(sql: Sql, emailKey: string): Promise<Account | null> {
   const [row] = await sql<Account[]>`select * from accounts where email_key = ${emailKey}`
   return row ?? null
@@ -42,12 +51,45 @@ export async function updateEmailVerified(
   return row ?? null
 }
 
+/**
+ * Gives an account another address, as one that is proven. Null: somebody else has it, or the account is disabled or
+ * gone. Where somebody else takes it at this very moment, the database refuses (`accounts_email_key_key`).
+ */
+export async function updateEmail(
+  sql: Sql,
+  { accountId, email, emailKey, at }: { accountId: string; email: string; emailKey: string; at: Date }
+): Promise<Account | null> {
+  const [row] = await sql<Account[]>`
+    update accounts set email = ${email}, email_key = ${emailKey}, email_verified_at = ${at}, updated_at = ${at}
+    where id = ${accountId} and disabled_at is null
+      and not exists (select from accounts other where other.email_key = ${emailKey} and other.id <> ${accountId})
+    returning *
+  `
+  return row ?? null
+}
+
+/** Removes the account that somebody made at an address without proving it. */
+export async function deleteUnverifiedAccount(
+  sql: Sql,
+  { emailKey, except }: { emailKey: string; except: string }
+): Promise<void> {
+  await sql`delete from accounts where email_key = ${emailKey} and email_verified_at is null and id <> ${except}`
+}
+
 /** Moves the cut-off forward, never back. */
 export async function updateTokensValidFrom(sql: Sql, accountId: string, at: Date): Promise<void> {
   await sql`
     update accounts set tokens_valid_from = greatest(tokens_valid_from, ${at}), updated_at = ${at}
     where id = ${accountId}
   `
+}
+
+export async function updateFactorChangesFrozenUntil(
+  sql: Sql,
+  accountId: string,
+  until: Date
+): Promise<void> {
+  await sql`update accounts set factor_changes_frozen_until = ${until} where id = ${accountId}`
 }
 
 /** Removes accounts that were never confirmed and have no confirmation under way. What belongs to them goes too. */

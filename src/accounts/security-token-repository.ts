@@ -96,6 +96,14 @@ export async function deleteSecurityTokens(
   await sql`delete from security_tokens where account_id = ${accountId} and kind = any(${kinds as string[]})`
 }
 
+/** Removes the links that would undo changes of the address made at or after a moment. */
+export async function deleteUndoTokensSince(sql: Sql, accountId: string, since: Date): Promise<void> {
+  await sql`
+    delete from security_tokens
+    where account_id = ${accountId} and kind = 'undo_address' and created_at >= ${since}
+  `
+}
+
 export async function deleteSecurityTokensBefore(sql: Sql, before: Date, limit: number): Promise<number> {
   const { count } = await sql`
     delete from security_tokens where token_hash in (

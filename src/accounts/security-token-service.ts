@@ -4,9 +4,12 @@ import type { Context } from '../context.ts'
 import type { RetentionRule } from '../jobs/model.ts'
 import { deriveKey } from '../lib/sealed-box.ts'
 import { createCode, createToken, equalBytes, hashToken } from '../lib/tokens.ts'
+import type { Mail } from '../mail/model.ts'
+import { queueMail } from '../mail/service.ts'
 import {
   consumeSecurityCodeAttempt,
   consumeSecurityToken,
+  deleteSecurityTokens,
   deleteSecurityTokensBefore,
   findSecurityToken,
   findSecurityTokenAskedBy,
@@ -32,14 +35,39 @@ export type SecurityTokenRequest = {
 }
 
 /** Makes a token and, where somebody waits for it, a code of six digits. Neither is stored. */
-export async function issueSecurityToken(
+export async function issueSecurityToken(tx: Context, request: SecurityTokenRequest): Promise<Secrets> {
+  const secrets = drawSecrets()
+  await storeSecurityToken(tx, request, secrets)
+  return secrets
+}
+
+/**
+ * Mails a token and its code to whoever `accountId` is; where that is null it does the same work and sends nothing.
+ *
+ * `capped`: too many within the hour; nothing is sent, and what was mailed before stays good. So nobody can void
+ * somebody's mails by asking for ever more.
+ */
+export async function mailSecurityToken(
   tx: Context,
-  request: SecurityTokenRequest
-): Promise<{ token: string; code: string }> {
-  const { kind, accountId, askedBy, data = {}, lifetimeSeconds, replacing } = request
+  request: SecurityTokenRequest,
+  mailOf: (secrets: Secrets) => Mail
+): Promise<'queued' | 'capped'> {
+  const secrets = drawSecrets()
+  const mail = { ...mailOf(secrets), deliver: request.accountId !== null }
+  const outcome = await queueMail(tx, mail, new Date(tx.now().getTime() + request.lifetimeSeconds * 1000))
+  if (outcome === 'queued') await storeSecurityToken(tx, request, secrets)
+  return outcome
+}
+
+type Secrets = { token: string; code: string }
+const drawSecrets = (): Secrets => ({ token: createToken(), code: createCode(codeDigits) })
+
+async function storeSecurityToken(
+  tx: Context,
+  { kind, accountId, askedBy, data = {}, lifetimeSeconds, replacing }: SecurityTokenRequest,
+  { token, code }: Secrets
+): Promise<void> {
   const now = tx.now()
-  const token = createToken()
-  const code = createCode(codeDigits)
   const tokenHash = accountId === null ? randomBytes(32) : hashToken(token)
   await insertSecurityToken(
     tx.sql,
@@ -57,7 +85,6 @@ export async function issueSecurityToken(
     },
     { replacing }
   )
-  return { token, code }
 }
 
 export type Redeemed = { ok: true; accountId: string; data: Record<string, unknown> }
@@ -134,6 +161,18 @@ function redeemed({ accountId, data }: SecurityToken): Redeemed | TokenRefusal {
 
 async function refusalOf(tx: Context, found: SecurityToken | null): Promise<TokenRefusal> {
   return { ok: false, reason: found !== null && found.expiresAt <= tx.now() ? 'expired' : 'invalid' }
+}
+
+/**
+ * Voids what mails that are out could still do to get in, or to take the account elsewhere. Links that only protect
+ * (`not_me`, `undo_address`) stay good unless they are named in `also`.
+ */
+export async function voidSecurityTokens(
+  tx: Context,
+  accountId: string,
+  also: SecurityTokenKind[] = []
+): Promise<void> {
+  await deleteSecurityTokens(tx.sql, accountId, ['reset_password', 'sign_in', 'change_address', ...also])
 }
 
 /** Six digits are a million guesses for who has the row, so their hash needs a key that is not in the database. */

@@ -1,5 +1,5 @@
 // Settings from the environment, NAME_FILE files and .env-less defaults. All faults are listed at once.
-import { randomBytes } from 'node:crypto'
+import { randomBytes, X509Certificate } from 'node:crypto'
 import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join, resolve } from 'node:path'
@@ -185,12 +185,28 @@ function checkWebauthn(settings: Settings, { hostname }: URL, fault: AddFault): 
       'WEBAUTHN_ALLOWED_AAGUIDS',
       `must list AAGUIDs like ${'0'.repeat(8)}-…, not ${JSON.stringify(entry)}`
     )
+  if (settings.WEBAUTHN_ATTESTATION === 'required' && settings.WEBAUTHN_ATTESTATION_ROOTS === '')
+    fault('WEBAUTHN_ATTESTATION_ROOTS', 'is needed where attestation is required: the path of a PEM file')
+  if (settings.WEBAUTHN_ATTESTATION_ROOTS !== '') checkRoots(settings.WEBAUTHN_ATTESTATION_ROOTS, fault)
   for (const entry of listOf(settings.WEBAUTHN_RELATED_ORIGINS).filter(entry => !isOrigin(entry)))
     fault(
       'WEBAUTHN_RELATED_ORIGINS',
       `must list origins like https://example.org, not ${JSON.stringify(entry)}`
     )
 }
+
+function checkRoots(path: string, fault: AddFault): void {
+  try {
+    const roots = readCertificates(path)
+    if (roots.length === 0) fault('WEBAUTHN_ATTESTATION_ROOTS', `names a file without certificates: ${path}`)
+    for (const root of roots) new X509Certificate(root)
+  } catch {
+    fault('WEBAUTHN_ATTESTATION_ROOTS', `names a file that is not one of PEM certificates: ${path}`)
+  }
+}
+
+const readCertificates = (path: string): string[] =>
+  readFileSync(path, 'utf8').match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
 
 const isOrigin = (text: string): boolean => URL.parse(text)?.origin === text && text.startsWith('https:')
 
@@ -199,6 +215,8 @@ function parseWebauthn(settings: Settings, { hostname }: URL): Config['webauthn'
     rpId: settings.WEBAUTHN_RP_ID || hostname,
     userVerification: settings.WEBAUTHN_USER_VERIFICATION,
     attestationRequired: settings.WEBAUTHN_ATTESTATION === 'required',
+    attestationRoots:
+      settings.WEBAUTHN_ATTESTATION_ROOTS === '' ? [] : readCertificates(settings.WEBAUTHN_ATTESTATION_ROOTS),
     allowedAaguids: listOf(settings.WEBAUTHN_ALLOWED_AAGUIDS).map(entry => entry.toLowerCase()),
     relatedOrigins: listOf(settings.WEBAUTHN_RELATED_ORIGINS)
   }

@@ -131,7 +131,12 @@ export const Settings = Type.Object({
   WEBAUTHN_ATTESTATION: Type.Enum(['none', 'required'], {
     default: 'none',
     description:
-      'required: only authenticators that prove their make are accepted, see WEBAUTHN_ALLOWED_AAGUIDS. Most passkeys that are synced cannot.'
+      'required: only authenticators whose make is vouched for by WEBAUTHN_ATTESTATION_ROOTS are accepted, see WEBAUTHN_ALLOWED_AAGUIDS. Most passkeys that are synced cannot prove theirs.'
+  }),
+  WEBAUTHN_ATTESTATION_ROOTS: Type.String({
+    default: '',
+    description:
+      "Path of a PEM file with the makers' root certificates, which attestations must lead to. Needed where attestation is required: without it anybody could make a certificate that claims anything."
   }),
   WEBAUTHN_ALLOWED_AAGUIDS: Type.String({
     default: '',
@@ -274,6 +279,8 @@ export type Config = {
     rpId: string
     userVerification: Settings['WEBAUTHN_USER_VERIFICATION']
     attestationRequired: boolean
+    /** PEM. */
+    attestationRoots: string[]
     /** Lower case; empty: any. */
     allowedAaguids: string[]
     relatedOrigins: string[]

@@ -55,13 +55,31 @@ export async function updatePassword(
   `
 }
 
-/** Replaces a hash by a costlier one of the same password, unless the password was changed meanwhile. */
+/** Replaces the hash that was read by another; false: the password was changed or removed meanwhile. */
 export async function updatePasswordHash(
   sql: Sql,
   { accountId, from, to, at }: { accountId: string; from: string; to: string; at: Date }
-): Promise<void> {
-  await sql`
+): Promise<boolean> {
+  const { count } = await sql`
     update password_credentials set password_hash = ${to}, updated_at = ${at}
     where account_id = ${accountId} and password_hash = ${from}
   `
+  return count === 1
+}
+
+/** Gives an account that has none a password; false: it has one. */
+export async function insertFirstPassword(
+  sql: Sql,
+  { accountId, passwordHash, at }: { accountId: string; passwordHash: string; at: Date }
+): Promise<boolean> {
+  const { count } = await sql`
+    insert into password_credentials (account_id, password_hash, updated_at)
+    values (${accountId}, ${passwordHash}, ${at})
+    on conflict (account_id) do nothing
+  `
+  return count === 1
+}
+
+export async function deletePassword(sql: Sql, accountId: string): Promise<void> {
+  await sql`delete from password_credentials where account_id = ${accountId}`
 }

@@ -3,12 +3,18 @@
 import { hash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { extname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config/schema.ts'
 import { brandIcon, brandStylesheet } from './brand-stylesheet.ts'
 import { PageNotFound } from './errors.ts'
 
 const directory = resolve(import.meta.dirname, '../../views/assets')
+
+/** The browser's half of WebAuthn, as its authors bundle it for pages: a script that makes `SimpleWebAuthnBrowser`. */
+const webauthnScript = fileURLToPath(
+  new URL('../dist/bundle/index.umd.min.js', import.meta.resolve('@simplewebauthn/browser'))
+)
 
 const contentTypes: Record<string, string> = {
   '.css': 'text/css; charset=utf-8',
@@ -23,7 +29,7 @@ export type Asset = { path: string; contentType: string; body: Buffer }
 /** Assets by plain name: `gatehouse.css`, `brand.css`, `brand-logo.svg` … */
 export type Assets = Map<string, Asset>
 
-/** Reads the files of views/assets, the operator's logo (as `brand-logo.*`) and makes `brand.css`. */
+/** Reads the files of views/assets, the script for WebAuthn (as `simplewebauthn.js`), the operator's logo (as `brand-logo.*`) and makes `brand.css`. */
 export function loadAssets(config: Config): Assets {
   const assets: Assets = new Map()
   const add = (name: string, body: Buffer) => {
@@ -34,6 +40,7 @@ export function loadAssets(config: Config): Assets {
     assets.set(name, { path, contentType, body })
   }
   for (const name of readdirSync(directory)) add(name, readFileSync(join(directory, name)))
+  add('simplewebauthn.js', readFileSync(webauthnScript))
   add('favicon.svg', Buffer.from(brandIcon(config.brand.accentColor)))
   add('brand.css', Buffer.from(brandStylesheet(config.brand.accentColor)))
   const { logoPath } = config.brand

@@ -48,6 +48,12 @@ export const InteractionExpired = defineError('interaction_expired', 400, {
   nextStep: 'Go back to the application that you want to use and sign in from there.'
 })
 
+export const PageOutOfDate = defineError('page_out_of_date', 409, {
+  title: 'This page is out of date',
+  explanation: 'What it shows has changed since it was opened.',
+  nextStep: 'Reload the page and go on from there.'
+})
+
 export const TooManyRequests = defineError('too_many_requests', 429, {
   title: 'Too many tries',
   explanation: 'Many requests came from your network within a short time.',

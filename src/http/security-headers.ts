@@ -12,6 +12,7 @@ const yearInSeconds = 31_536_000
 const directives = {
   'default-src': ["'none'"],
   'script-src': ["'self'"],
+  'connect-src': ["'self'"],
   'style-src': ["'self'"],
   'img-src': ["'self'", 'data:'],
   'font-src': ["'self'"],
@@ -20,6 +21,13 @@ const directives = {
   'base-uri': ["'none'"],
   'object-src': ["'none'"]
 }
+
+/** Passkeys in our own pages, never in a frame within them; of what else a page could ask for, nothing. */
+const permissions = [
+  'publickey-credentials-get=(self)',
+  'publickey-credentials-create=(self)',
+  ...['camera', 'geolocation', 'microphone', 'payment', 'usb'].map(feature => `${feature}=()`)
+].join(', ')
 
 /**
  * The headers of every answer, by lower-case name. Also for answers that do not pass through Fastify's reply, as
@@ -46,6 +54,7 @@ export async function securityHeaders(config: Config): Promise<Record<string, st
   const entries = Object.entries(headers).filter(([name]) => !plain.has(name))
   return {
     ...Object.fromEntries(entries.map(([name, value]) => [name, String(value)])),
+    'permissions-policy': permissions,
     'cache-control': 'no-store'
   }
 }

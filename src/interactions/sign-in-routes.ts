@@ -52,6 +52,7 @@ const signInData = (
 ): SignInData => ({
   action: `/interaction/${uid}/sign-in`,
   signUpUrl: `/interaction/${uid}/sign-up`,
+  resetUrl: `/reset-password?interaction=${encodeURIComponent(uid)}`,
   cancelAction: `/interaction/${uid}/cancel`,
   clientName: client.name,
   email: likelyEmail,

@@ -5,6 +5,7 @@ import { definePage, webUrl } from '../http/view.ts'
 export type SignInData = {
   action: string
   signUpUrl: string
+  resetUrl: string
   clientName: string
   email: string
   problem: null | 'wrong_credentials' | 'too_many' | 'busy'
@@ -22,6 +23,7 @@ const busy = 'We are busy just now. Wait a moment, then try again.'
 const signIn: SignInData = {
   action: '/interaction/Ab3/sign-in',
   signUpUrl: '/interaction/Ab3/sign-up',
+  resetUrl: '/reset-password?interaction=Ab3',
   clientName: 'Tidewater Photos',
   email: '',
   problem: null,

@@ -7,20 +7,21 @@ import type { Context } from '../context.ts'
 import { HashingBusy } from '../credentials/hashing-queue.ts'
 import { requireCsrf } from '../http/csrf.ts'
 import { InteractionExpired, withFacts } from '../http/errors.ts'
+import { remember } from '../http/form-fields.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sourceOf } from '../http/security-headers.ts'
 import { type Page, sendPage } from '../http/view.ts'
 import { hostCookieName } from '../lib/cookies.ts'
 import { hashToken } from '../lib/tokens.ts'
 import type { Oidc } from '../oidc/oidc.ts'
-import { applicationCookie, findApplicationHome, type Interaction, readInteraction } from '../oidc/service.ts'
+import { applicationCookie, homeOf, type Interaction, readInteraction } from '../oidc/service.ts'
 import { mayShow, type StepPage } from './model.ts'
 import { goOn, type Onward, progressOf } from './service.ts'
 
-export const InteractionParams = Type.Object({ uid: Type.String() })
+export { asText, Field, remember } from '../http/form-fields.ts'
+export { homeOf } from '../oidc/service.ts'
 
-/** A field of a form, whatever was posted in it: the use cases tell all faults at once, and the page keeps what was typed. */
-export const Field = Type.Optional(Type.Unknown())
+export const InteractionParams = Type.Object({ uid: Type.String() })
 type Typed = Record<string, unknown>
 
 export type Visit = { request: FastifyRequest; reply: FastifyReply; ctx: Context; interaction: Interaction }
@@ -91,23 +92,8 @@ export async function visitOf(
   return { request, reply, ctx, interaction }
 }
 
-/** Keeps something of little worth to anybody else in this browser for a day. */
-export function remember(reply: FastifyReply, name: string, value: string): void {
-  const { secure } = reply.server.csrf
-  reply.setCookie(name, value, { path: '/', httpOnly: true, sameSite: 'lax', secure, maxAge: 86_400 })
-}
-
 /** The name of the cookie that tells which sign-in of this browser waits for a mail: its link needs no other proof here. */
 export const waitingCookie = (issuer: URL): string => hostCookieName(issuer, 'waiting')
-
-/** The application that this browser last signed in to. */
-export async function homeOf(
-  oidc: Oidc,
-  request: FastifyRequest
-): Promise<{ name: string; url: string } | null> {
-  const clientId = request.cookies[applicationCookie(oidc.issuer)]
-  return clientId === undefined ? null : await findApplicationHome(oidc, clientId)
-}
 
 /** Never a dead end: the page leads back to the application. */
 async function expired(oidc: Oidc, request: FastifyRequest): Promise<Error> {
@@ -124,7 +110,6 @@ async function requireOwnForm(request: FastifyRequest): Promise<void> {
   })
 }
 
-export const asText = (value: unknown): string => (typeof value === 'string' ? value.slice(0, 1000) : '')
 export const redirect = (reply: FastifyReply, { url }: Onward): FastifyReply => reply.redirect(url, 303)
 
 export async function unlessBusy<T>(work: Promise<T>): Promise<T | HashingBusy> {

@@ -31,7 +31,12 @@ export type Mail =
   | { kind: 'factor_added'; to: string; data: NoticeData & { factor: FactorKind; label: string } }
   | { kind: 'factor_removed'; to: string; data: NoticeData & { factor: FactorKind; label: string } }
   | { kind: 'recovery_code_used'; to: string; data: NoticeData & { codesLeft: number } }
-  | { kind: 'address_changed'; to: string; data: NoticeData & { newAddress: string; undoLink: string } }
+  /** `undoLink`: null where the change was itself an undoing. */
+  | {
+      kind: 'address_changed'
+      to: string
+      data: NoticeData & { newAddress: string; undoLink: string | null }
+    }
   | { kind: 'many_failures'; to: string; data: NoticeData & { failures: number } }
 
 /** A mail as it leaves: to a mail server, or in development to the mailbox page. */

@@ -18,10 +18,11 @@ export async function updateRecipientLock(sql: Sql, key: bigint): Promise<void> 
 }
 
 /**
- * Adds a mail, unless `cap` ones of its kind went to its recipient since `countedSince`; tells whether it will be sent.
+ * Adds a mail, unless `cap` ones of its kind went to its recipient since `countedSince`; false: that many did.
  *
  * One too many is added all the same, without its content and never to be sent (`send_before` is `created_at`): whoever
- * signs up at an address again and again cannot tell by the time it takes where the cap is reached.
+ * signs up at an address again and again cannot tell by the time it takes where the cap is reached. Without content
+ * and not one too many is a mail for nobody: it counts as any other.
  */
 export async function insertMail(
   sql: Sql,
@@ -29,14 +30,14 @@ export async function insertMail(
     id: string
     kind: string
     recipientHash: Buffer
-    contentSealed: Buffer
+    contentSealed: Buffer | null
     sendBefore: Date
     createdAt: Date
     countedSince: Date
     cap: number
   }
 ): Promise<boolean> {
-  const [row] = await sql<{ toBeSent: boolean }[]>`
+  const [row] = await sql<{ withinCap: boolean }[]>`
     insert into mail_outbox (id, kind, recipient_hash, content_sealed, send_before, created_at)
     select
       ${mail.id}, ${mail.kind}, ${mail.recipientHash}, case when not capped then ${mail.contentSealed}::bytea end,
@@ -47,9 +48,9 @@ export async function insertMail(
       where recipient_hash = ${mail.recipientHash} and kind = ${mail.kind} and created_at > ${mail.countedSince}
         and send_before > created_at
     ) as counted
-    returning content_sealed is not null as to_be_sent
+    returning send_before > created_at as within_cap
   `
-  return row?.toBeSent ?? false
+  return row?.withinCap ?? false
 }
 
 export async function findMail(sql: Sql, id: string): Promise<OutboxMail | null> {

@@ -24,18 +24,24 @@ const keptDays = 30
  *
  * `capped`: as many mails of this kind as `hourlyCapOf` allows were queued within the hour, and
  * this one was not. Transactions for the same recipient wait for each other, so the cap holds for any number at once.
- * `sendBefore` is when the mail stops being of use; after it, it is never sent.
+ * `sendBefore` is when the mail stops being of use; after it, it is never sent. `deliver: false`: the same work and the
+ * same answers for an address that nobody has; nothing is sent, and no content stored.
  */
-export async function queueMail(tx: Context, mail: Mail, sendBefore: Date): Promise<'queued' | 'capped'> {
+export async function queueMail(
+  tx: Context,
+  { deliver = true, ...mail }: Mail & { deliver?: boolean },
+  sendBefore: Date
+): Promise<'queued' | 'capped'> {
   const now = tx.now()
   const id = createId(now)
   const recipientHash = hashToken(mail.to.toLowerCase())
   await updateRecipientLock(tx.sql, recipientHash.readBigInt64BE(0))
-  const toBeSent = await insertMail(tx.sql, {
+  const contentSealed = seal(mailKey(tx), JSON.stringify({ to: mail.to, data: mail.data }), id)
+  const withinCap = await insertMail(tx.sql, {
     id,
     kind: mail.kind,
     recipientHash,
-    contentSealed: seal(mailKey(tx), JSON.stringify({ to: mail.to, data: mail.data }), id),
+    contentSealed: deliver ? contentSealed : null,
     sendBefore,
     createdAt: now,
     countedSince: new Date(now.getTime() - hourMs),
@@ -43,7 +49,7 @@ export async function queueMail(tx: Context, mail: Mail, sendBefore: Date): Prom
   })
   // Also where there is nothing to send, so that both take the same time.
   await tx.enqueue(tx.sql, 'mail', { mailId: id })
-  return toBeSent ? 'queued' : 'capped'
+  return withinCap ? 'queued' : 'capped'
 }
 
 /**

@@ -46,6 +46,10 @@ export const upsertConsent = (accountId: string, clientId: string, consent: Cons
       resources = c.resources || excluded.resources, updated_at = excluded.updated_at`
 })
 
+export async function deleteConsentsOfAccount(sql: Sql, accountId: string): Promise<void> {
+  await sql`delete from consents where account_id = ${accountId}`
+}
+
 export type InteractionRow = {
   idHash: Buffer
   clientId: string | null

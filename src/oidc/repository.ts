@@ -198,6 +198,10 @@ export const deleteGrant = (id: string): Write => ({
   text: bind => `delete from grants where id = ${bind(id)}`
 })
 
+export async function deleteGrantsOfAccount(sql: Sql, accountId: string): Promise<void> {
+  await sql`delete from grants where account_id = ${accountId}`
+}
+
 export type GrantRow = {
   id: string
   accountId: string

@@ -10,8 +10,9 @@ import type { Write } from '../db/batch.ts'
 import { hashToken } from '../lib/tokens.ts'
 import { fromSeconds, toSeconds } from '../sessions/model.ts'
 import { insufficientAcr, type LoginDetails } from './acr-policy.ts'
-import { applicationHome } from './application-home.ts'
+import { applicationCookie, applicationHome } from './application-home.ts'
 import {
+  findInteraction,
   updateInteractionAuthenticated,
   updateInteractionProgress,
   upsertConsent
@@ -267,13 +268,24 @@ export async function resumeInteraction(tx: Context, uidHash: Buffer, accountId:
   await updateInteractionAuthenticated(tx.sql, uidHash, { accountId, at: tx.now() })
 }
 
-/** Where an application is found again when its sign-in is over; null for one that has no page. */
-export async function findApplicationHome(
+/** The application that this browser last signed in to, where it is found again; null without one, or without a page. */
+export async function homeOf(
   oidc: Oidc,
-  clientId: string
+  { cookies }: { cookies: Record<string, string | undefined> }
 ): Promise<{ name: string; url: string } | null> {
-  const client = await oidc.current().registry.clients.find(clientId)
+  const clientId = cookies[applicationCookie(oidc.issuer)]
+  const client = clientId === undefined ? undefined : await oidc.current().registry.clients.find(clientId)
   return client === undefined ? null : applicationHome(client, oidc.ctx.config.issuer)
+}
+
+/** Whether a sign-in is under way by this uid. Its pages are still the business of the browser that began it. */
+export async function isInteractionOpen(ctx: Context, uid: string): Promise<boolean> {
+  const row = await findInteraction(ctx.sql, hashToken(uid), {
+    now: ctx.now(),
+    deviceHash: null,
+    secondFactorRoles: []
+  })
+  return row !== null && row.payload.result === undefined
 }
 
 const loginResult = (accountId: string, { authTime, acr, amr }: NonNullable<Finish['authentication']>) => ({

@@ -96,6 +96,20 @@ export function deleteSession(uid: string): Write {
   return { text: bind => `delete from sessions where uid = ${bind(uid)}` }
 }
 
+/**
+ * Moves a session's proof to `at`, if it still counted with the cut-off at `validFrom`; false: it is over, or another
+ * account's.
+ */
+export async function updateSessionAuthenticatedAt(
+  sql: Sql,
+  { uid, accountId, validFrom, at }: { uid: string; accountId: string; validFrom: Date; at: Date }
+): Promise<boolean> {
+  const { count } = await sql`
+    update sessions set authenticated_at = ${at}
+    where uid = ${uid} and account_id = ${accountId} and authenticated_at >= ${validFrom} and expires_at > ${at}`
+  return count === 1
+}
+
 export async function deleteExpiredSessions(sql: Sql, now: Date, limit: number): Promise<number> {
   const { count } = await sql`
     delete from sessions where uid in (

@@ -1,6 +1,10 @@
 // Browser sessions as the protocol library saves them: merged per application, never overwritten whole.
+import { findAccountForUpdate } from '../accounts/repository.ts'
+import { endAllTokens } from '../accounts/service.ts'
+import type { Context } from '../context.ts'
 import type { Write } from '../db/batch.ts'
 import type { RetentionRule } from '../jobs/model.ts'
+import { updateDevicesUntrusted } from './device-repository.ts'
 import { fromSeconds, isUnchanged, type SessionPayload, type StoredSession, sameClient } from './model.ts'
 import {
   deleteEarlierSessionIds,
@@ -9,6 +13,7 @@ import {
   deleteSession,
   deleteSessionClient,
   insertSessionId,
+  updateSessionAuthenticatedAt,
   updateSessionIdValidUntil,
   upsertSession,
   upsertSessionClient
@@ -93,6 +98,32 @@ function clientWrites(stored: StoredSession | null, payload: SessionPayload): Wr
 /** Ends one session; its cookies and its applications' rows go with it. */
 export function endSessionWrites(uid: string): Write[] {
   return [deleteSession(uid)]
+}
+
+/**
+ * Ends everything of an account but one browser session: the others, and every application's tokens, this session's
+ * too. False: that session is over itself, and nothing has changed.
+ *
+ * The account's row is held first: a session that is cut off at this very moment by somebody else must not come back.
+ */
+export async function endOtherSessions(
+  tx: Context,
+  { accountId, sessionUid }: { accountId: string; sessionUid: string }
+): Promise<boolean> {
+  const account = await findAccountForUpdate(tx.sql, accountId)
+  if (account === null || account.disabledAt !== null) return false
+  const { tokensValidFrom: validFrom } = account
+  // The cut-off never goes back, so it can lie ahead of this node's clock.
+  const at = new Date(Math.max(validFrom.getTime(), tx.now().getTime()))
+  const kept = await updateSessionAuthenticatedAt(tx.sql, { uid: sessionUid, accountId, validFrom, at })
+  if (!kept) return false
+  await endAllTokens(tx, accountId, at)
+  return true
+}
+
+/** Every browser is asked for the second factor again. */
+export async function untrustDevices(tx: Context, accountId: string): Promise<void> {
+  await updateDevicesUntrusted(tx.sql, accountId)
 }
 
 export const sessionRetention: RetentionRule[] = [
