@@ -37,6 +37,7 @@ import { mountAccount } from './self-service/account-routes.ts'
 import { mountNotMe } from './self-service/not-me-routes.ts'
 import { mountResetLink } from './self-service/reset-link-routes.ts'
 import { mountReset } from './self-service/reset-routes.ts'
+import { mountSecurity } from './self-service/security-routes.ts'
 import { mountWellKnown } from './self-service/well-known-routes.ts'
 import { sessionRetention } from './sessions/service.ts'
 
@@ -93,6 +94,7 @@ export async function startApp({
   mountInteractions(http, ctx, oidc)
   mountEmailLink(http, ctx, oidc)
   mountAccount(http)
+  mountSecurity(http, ctx, oidc)
   mountReset(http, ctx, oidc)
   mountResetLink(http, ctx)
   mountNotMe(http, ctx, oidc)

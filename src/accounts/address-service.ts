@@ -50,7 +50,7 @@ export type RequestAddressChangeOutcome =
  */
 export async function requestAddressChange(
   ctx: Context,
-  { account, newEmail, askedBy }: { account: Account; newEmail: unknown; askedBy: string }
+  { account, newEmail, askedBy }: { account: Pick<Account, 'id'>; newEmail: unknown; askedBy: string }
 ): Promise<RequestAddressChangeOutcome> {
   const parsed = parseEmail(newEmail)
   if (!parsed.ok) return parsed

@@ -42,3 +42,7 @@ export const doneWords = [
 export type Done = (typeof doneWords)[number]
 
 export const readDone = (value: unknown): Done | null => doneWords.find(word => word === value) ?? null
+
+/** Whether authenticators have something to hear: which passkeys are left, or what the account is called by. */
+export const tellsAuthenticators = (done: Done | null): boolean =>
+  done !== null && (done.startsWith('passkey-') || done === 'address-changed')

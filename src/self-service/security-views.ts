@@ -1,5 +1,6 @@
 // What the page of everything that opens an account shows, and its words.
 import type { FactorFacts } from '../credentials/factor-model.ts'
+import type { Signals } from '../credentials/webauthn-model.ts'
 import { definePage } from '../http/view.ts'
 import type { SignedIn } from './account-views.ts'
 import { type Advice, adviceFor, type Done } from './security-model.ts'
@@ -34,6 +35,8 @@ export type SecurityData = SignedIn & {
   authenticators: ListedAuthenticator[]
   devices: ListedDevice[]
   mailSignIn: boolean
+  /** What authenticators are told after a change; null: nothing. */
+  signals: Signals | null
 }
 
 const at = (day: string) => new Date(`${day}T09:30:00Z`)
@@ -80,7 +83,8 @@ const passwordAlone: SecurityData = {
   passkeys: [],
   authenticators: [],
   devices: [{ ...sampleDevice, trustedUntil: null }],
-  mailSignIn: false
+  mailSignIn: false,
+  signals: null
 }
 const everything: SecurityData = {
   ...passwordAlone,
@@ -109,7 +113,14 @@ export const securityPage = definePage<SecurityData>(
       ...passwordAlone,
       notice: 'passkey-added',
       factors: { ...passwordAlone.factors, password: false, webauthn: 1 },
-      passkeys: [samplePasskey]
+      passkeys: [samplePasskey],
+      signals: {
+        rpId: 'id.example.org',
+        userId: 'AZN_XJpAfMGnpm9UsvHA0Q',
+        name: samplePerson.email,
+        displayName: samplePerson.name,
+        credentialIds: '3q2-7w'
+      }
     },
     'without-recovery-codes': {
       ...everything,
@@ -137,6 +148,7 @@ export const securityPage = definePage<SecurityData>(
       copiedPasskey: data.passkeys.some(({ signCountRegressedAt }) => signCountRegressedAt !== null)
     })
     return {
+      signals: data.signals && { accepted: data.signals },
       noticeText: data.notice && doneTexts[data.notice],
       frozenText: data.frozenUntil && momentOf(data.frozenUntil),
       protection: protectionOf(advice, data.factors),

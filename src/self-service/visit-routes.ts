@@ -2,7 +2,7 @@
 // how they sign in. The person comes from the session alone, never from the request.
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type TObject, Type } from 'typebox'
+import type { TObject } from 'typebox'
 import type { Context } from '../context.ts'
 import type { FactorFacts } from '../credentials/factor-model.ts'
 import { findFactors } from '../credentials/factor-repository.ts'
@@ -19,9 +19,6 @@ import type { Oidc } from '../oidc/oidc.ts'
 import type { SignedIn } from './account-views.ts'
 import { acrForChanges, mayChangeFactors } from './model.ts'
 import type { Done } from './security-model.ts'
-
-/** A field of a form, whatever was posted in it. */
-export const Field = Type.Optional(Type.Unknown())
 
 export type AccountVisit = {
   request: FastifyRequest
