@@ -5,7 +5,7 @@ import { createPagesApp, listSamples, testConfig } from './helpers/pages.ts'
 
 const hostile = `<img src=x onerror=alert(1)>"'`
 /** Members that choose between texts and are never shown. */
-const choices = new Set(['problem', 'notice', 'state', 'faults', 'kind'])
+const choices = new Set(['problem', 'notice', 'state', 'faults', 'method', 'others', 'purpose', 'kind'])
 
 function withHostileTexts(value: unknown, key = ''): unknown {
   if (choices.has(key) || value instanceof Date) return value
@@ -109,10 +109,26 @@ t.test('links to anything but the web are left out', async t => {
 t.test('test tools find what they are promised', async t => {
   const render = await renderer(t)
   const promised: Record<string, string[]> = {
-    'interactions/sign-in': ['sign-in-form', 'email', 'password', 'sign-in', 'to-sign-up'],
+    'interactions/sign-in': [
+      'sign-in-form',
+      'email',
+      'password',
+      'sign-in',
+      'to-sign-up',
+      'to-reset-password'
+    ],
     'interactions/sign-up': ['sign-up-form', 'email', 'name', 'password', 'sign-up', 'to-sign-in'],
     'interactions/verify-email': ['verify-form', 'code', 'verify', 'resend-form', 'resend'],
     'interactions/consent': ['consent-form', 'allow', 'deny'],
+    'self-service/reset-request': ['reset-request-form', 'email', 'send-reset'],
+    'self-service/reset-sent': [
+      'reset-code-form',
+      'code',
+      'password',
+      'set-password',
+      'resend-form',
+      'resend'
+    ],
     'oidc/sign-out': ['sign-out-form', 'sign-out'],
     'http/error': ['request-id']
   }
@@ -125,9 +141,11 @@ t.test('test tools find what they are promised', async t => {
 t.test('password managers are told what each field is', async t => {
   const render = await renderer(t)
   const expected: Record<string, Record<string, string>> = {
-    'interactions/sign-in': { email: 'username', password: 'current-password' },
+    'interactions/sign-in': { email: 'username webauthn', password: 'current-password' },
     'interactions/sign-up': { email: 'username', name: 'name', password: 'new-password' },
-    'interactions/verify-email': { code: 'one-time-code' }
+    'interactions/verify-email': { code: 'one-time-code' },
+    'self-service/reset-request': { email: 'username' },
+    'self-service/reset-sent': { code: 'one-time-code', password: 'new-password' }
   }
   for (const { page, sample } of samples.filter(({ page }) => page.template in expected)) {
     const inputs = tagsOf((await render(page, sample)).body, 'input')

@@ -8,6 +8,7 @@ import { sendPage } from '../http/view.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { mountConsent } from './consent-routes.ts'
 import { mountSecondFactor } from './second-factor-routes.ts'
+import { mountSetUp } from './set-up-routes.ts'
 import { mountSignIn } from './sign-in-routes.ts'
 import { mountSignUp } from './sign-up-routes.ts'
 import { mountVerifyEmail } from './verify-email-routes.ts'
@@ -44,5 +45,6 @@ export function mountInteractions(app: FastifyInstance, service: Context, oidc: 
   mountSignUp(steps, oidc)
   mountVerifyEmail(steps, oidc)
   mountSecondFactor(steps, oidc)
+  mountSetUp(steps, oidc)
   mountConsent(steps, oidc)
 }

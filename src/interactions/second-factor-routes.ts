@@ -5,6 +5,9 @@ import type { FactorFacts } from '../credentials/factor-model.ts'
 import type { Proof } from '../credentials/proof-model.ts'
 import { useRecoveryCode } from '../credentials/recovery-code-service.ts'
 import { verifyTotp } from '../credentials/totp-service.ts'
+import { beginSecondFactor, finishSecondFactor } from '../credentials/webauthn-sign-in-service.ts'
+import { answerScript } from '../http/script-answer.ts'
+import { hashToken } from '../lib/tokens.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { type SecondFactorData, type SecondFactorMethod, secondFactorPage } from './second-factor-views.ts'
 import { addProof, phishingResistanceDue, proofNow } from './service.ts'
@@ -34,6 +37,7 @@ export function mountSecondFactor({ page, form }: Steps, oidc: Oidc): void {
         }
       })
   })
+  mountPasskey(form, oidc)
   form('second-factor/recovery-code', {
     step: 'second-factor',
     body: CodeBody,
@@ -48,6 +52,31 @@ export function mountSecondFactor({ page, form }: Steps, oidc: Oidc): void {
           return outcome.ok ? proofNow(visit.ctx, 'recovery_code') : null
         }
       })
+  })
+}
+
+/** One of this person's passkeys or keys, asked for beside what is proven. */
+function mountPasskey(form: Steps['form'], oidc: Oidc): void {
+  const askedOf = ({ interaction }: Visit) => ({
+    accountId: interaction.account?.id ?? '',
+    boundTo: hashToken(interaction.uid)
+  })
+  form('second-factor/passkey/options', {
+    step: 'second-factor',
+    body: Type.Object({}),
+    act: async visit => answerScript(visit.reply, await beginSecondFactor(visit.ctx, askedOf(visit)))
+  })
+  form('second-factor/passkey', {
+    step: 'second-factor',
+    body: Type.Object({ response: Field, trust: Field }),
+    act: async (visit, { response, trust }) => {
+      const { ctx, interaction, reply } = visit
+      const outcome = await finishSecondFactor(ctx, { ...askedOf(visit), response })
+      const data = secondFactorData(visit, { method: 'passkey', problem: 'refused' })
+      if (!outcome.ok) return await show(visit, secondFactorPage, data, 422)
+      const proof = { oidc, interaction, proof: outcome.proof, trustDevice: trust === 'yes' }
+      return redirect(reply, await addProof(ctx, proof))
+    }
   })
 }
 

@@ -2,8 +2,11 @@
 import { Type } from 'typebox'
 import { parseEmail } from '../accounts/model.ts'
 import { HashingBusy } from '../credentials/hashing-queue.ts'
+import { beginSignIn, finishSignIn } from '../credentials/webauthn-sign-in-service.ts'
+import { answerScript } from '../http/script-answer.ts'
+import { hashToken } from '../lib/tokens.ts'
 import type { Oidc } from '../oidc/oidc.ts'
-import { signInWithPassword } from './service.ts'
+import { authenticate, signInWithPassword } from './service.ts'
 import { type SignInData, signInPage } from './views.ts'
 import {
   asText,
@@ -36,6 +39,35 @@ export function mountSignIn({ page, form }: Steps, oidc: Oidc): void {
       return await show(visit, signInPage, signInData(visit, { ...again, problem: outcome.reason }), 422)
     }
   })
+  mountPasskeySignIn(form, oidc)
+}
+
+/** A passkey is all that is needed, and tells who it is: no address is typed. */
+function mountPasskeySignIn(form: Steps['form'], oidc: Oidc): void {
+  form('sign-in/passkey/options', {
+    step: 'sign-in',
+    body: Type.Object({}),
+    act: async ({ reply, ctx, interaction }) =>
+      answerScript(reply, await beginSignIn(ctx, { boundTo: hashToken(interaction.uid) }))
+  })
+  form('sign-in/passkey', {
+    step: 'sign-in',
+    body: Type.Object({ response: Field }),
+    act: async (visit, { response }) => {
+      const { ctx, interaction, reply } = visit
+      const outcome = await finishSignIn(ctx, { boundTo: hashToken(interaction.uid), response })
+      if (outcome.ok) {
+        const { accountId, proof } = outcome
+        return redirect(reply, await authenticate(ctx, { oidc, interaction, accountId, proofs: [proof] }))
+      }
+      const signals =
+        outcome.reason === 'unknown_credential'
+          ? { unknownCredential: { rpId: ctx.config.webauthn.rpId, credentialId: outcome.credentialId } }
+          : null
+      const data = signInData(visit, { problem: 'passkey_refused', signals })
+      return await show(visit, signInPage, data, 422)
+    }
+  })
 }
 
 function findFaults(email: unknown, password: unknown): SignInData['faults'] {
@@ -47,16 +79,19 @@ function findFaults(email: unknown, password: unknown): SignInData['faults'] {
 }
 
 const signInData = (
-  { interaction: { uid, client, likelyEmail } }: Visit,
+  { interaction: { uid, client, likelyEmail, reauthentication } }: Visit,
   over: Partial<SignInData>
 ): SignInData => ({
   action: `/interaction/${uid}/sign-in`,
   signUpUrl: `/interaction/${uid}/sign-up`,
   resetUrl: `/reset-password?interaction=${encodeURIComponent(uid)}`,
+  passkeyAction: `/interaction/${uid}/sign-in/passkey`,
+  again: reauthentication,
   cancelAction: `/interaction/${uid}/cancel`,
   clientName: client.name,
   email: likelyEmail,
   problem: null,
   faults: {},
+  signals: null,
   ...over
 })

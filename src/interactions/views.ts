@@ -6,11 +6,16 @@ export type SignInData = {
   action: string
   signUpUrl: string
   resetUrl: string
+  passkeyAction: string
+  /** Whoever is signed in proves it anew. */
+  again: boolean
   clientName: string
   email: string
-  problem: null | 'wrong_credentials' | 'too_many' | 'busy'
+  problem: null | 'wrong_credentials' | 'passkey_refused' | 'too_many' | 'busy'
   faults: { email?: 'missing' | 'invalid'; password?: 'missing' }
   cancelAction: string
+  /** A passkey that is not known here: the browser may forget it. */
+  signals: { unknownCredential: { rpId: string; credentialId: string } } | null
 }
 
 const emailFaults = {
@@ -24,11 +29,14 @@ const signIn: SignInData = {
   action: '/interaction/Ab3/sign-in',
   signUpUrl: '/interaction/Ab3/sign-up',
   resetUrl: '/reset-password?interaction=Ab3',
+  passkeyAction: '/interaction/Ab3/sign-in/passkey',
+  again: false,
   clientName: 'Tidewater Photos',
   email: '',
   problem: null,
   faults: {},
-  cancelAction: '/interaction/Ab3/cancel'
+  cancelAction: '/interaction/Ab3/cancel',
+  signals: null
 }
 
 export const signInPage = definePage<SignInData>(
@@ -36,6 +44,12 @@ export const signInPage = definePage<SignInData>(
   {
     fresh: signIn,
     'wrong-credentials': { ...signIn, email: 'ines.moreau@example.org', problem: 'wrong_credentials' },
+    again: { ...signIn, email: 'ines.moreau@example.org', again: true },
+    'passkey-refused': {
+      ...signIn,
+      problem: 'passkey_refused',
+      signals: { unknownCredential: { rpId: 'id.example.org', credentialId: 'q0d1' } }
+    },
     'too-many': { ...signIn, email: 'ines.moreau@example.org', problem: 'too_many' },
     busy: { ...signIn, email: 'ines.moreau@example.org', problem: 'busy' },
     empty: { ...signIn, faults: { email: 'missing', password: 'missing' } },
@@ -47,6 +61,8 @@ export const signInPage = definePage<SignInData>(
       {
         wrong_credentials:
           'This email address and password do not go together. Check both, or create an account if you have none.',
+        passkey_refused:
+          'This passkey did not sign you in. Try once more, or use your email address and password.',
         too_many: 'There were too many tries. Wait a minute, then try again.',
         busy
       }[problem],

@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { loadConfig } from '../../src/config/load.ts'
 import { credentialRetention } from '../../src/credentials/retention-service.ts'
 import { beginRegistration, finishRegistration } from '../../src/credentials/webauthn-registration-service.ts'
 import { listPasskeys } from '../../src/credentials/webauthn-repository.ts'
@@ -352,6 +353,23 @@ t.test('where attestation is required, only keys of makers that are trusted are 
   const forged = key(leaf, intermediate).create(await begin(), { signedBy: strangersKey })
   t.same(await finish(forged), refused, 'signed by another key')
   t.equal((await countRows(ctx)).passkeys, 2)
+})
+
+t.test('attestation is not demanded before somebody is trusted to vouch', async t => {
+  const faultOf = (roots: Record<string, string>) => {
+    const environment = { WEBAUTHN_ATTESTATION: 'required', ...roots }
+    const outcome = loadConfig(environment, { writeSecrets: false })
+    return outcome.ok ? null : outcome.faults[0]?.setting
+  }
+  const path = join(t.testdir(), 'roots.pem')
+  t.equal(faultOf({}), 'WEBAUTHN_ATTESTATION_ROOTS')
+  for (const text of ['', 'nonsense', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----']) {
+    writeFileSync(path, text)
+    t.equal(faultOf({ WEBAUTHN_ATTESTATION_ROOTS: path }), 'WEBAUTHN_ATTESTATION_ROOTS', text)
+  }
+  t.equal(faultOf({ WEBAUTHN_ATTESTATION_ROOTS: `${path}.gone` }), 'WEBAUTHN_ATTESTATION_ROOTS')
+  writeFileSync(path, issueCertificate('Root', { ca: true }).pem)
+  t.equal(faultOf({ WEBAUTHN_ATTESTATION_ROOTS: path }), null)
 })
 
 t.test('where makes are named, others are not let in', async t => {

@@ -5,6 +5,7 @@ import { createServer, request as httpRequest } from 'node:http'
 import { createServer as createTcpServer, type Server as TcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import Fastify from 'fastify'
 import { startDemoApp } from '../../examples/demo-app/app.ts'
 import { type App, startApp } from '../../src/app.ts'
 import { registerClient } from '../../src/clients/service.ts'
@@ -26,6 +27,8 @@ export type ServiceOptions = {
   nodes?: 1 | 2
   /** Runs the demo application too, at the address that demo-web is registered with. */
   demo?: boolean
+  /** Takes every line of the log, of any level; without it nothing is logged. */
+  onLog?: (line: string) => void
 }
 
 export type Service = {
@@ -49,7 +52,7 @@ export type Service = {
 
 export async function startService(
   t: Test,
-  { environment = {}, nodes = 1, demo = false }: ServiceOptions = {}
+  { environment = {}, nodes = 1, demo = false, onLog }: ServiceOptions = {}
 ): Promise<Service> {
   const { url, sql } = await createDatabase(t)
   const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-test-'))
@@ -86,7 +89,10 @@ export async function startService(
       config,
       pool,
       now: () => new Date(),
-      logger: createLog('silent'),
+      logger:
+        onLog === undefined
+          ? createLog('silent')
+          : Fastify({ logger: { level: 'trace', stream: { write: onLog } } }).log,
       // Recurring jobs have tests of their own; here they would mix their statements with the requests'.
       jobs: { pollSeconds: 1, recurring: [] }
     })

@@ -1,0 +1,484 @@
+// Ways around a password: through its reset. What a stranger learns, guesses, replays or skips there.
+import t from 'tap'
+import { createApplication, openid } from '../helpers/application.ts'
+import { comparable, faultOf, openSignIn, statementsOf } from '../helpers/forms.ts'
+import { rawRequest, sendRaw } from '../helpers/raw.ts'
+import {
+  askForReset,
+  createPerson,
+  lastNotMe,
+  lastReset,
+  newPassword,
+  opens,
+  resetByLink,
+  resetOf,
+  signedIn,
+  trustedDevice
+} from '../helpers/resets.ts'
+import { password, startService, Visitor } from '../helpers/service.ts'
+import { type Answer, findForm } from '../helpers/visitor.ts'
+
+const lines: string[] = []
+const service = await startService(t, {
+  environment: { MAILS_PER_RECIPIENT_PER_HOUR: '3' },
+  onLog: line => lines.push(line)
+})
+const application = await createApplication(service)
+const letsIn = async (email: string, secret: string) => await opens(service, application, { email, secret })
+
+/** The text of a table's row or rows. */
+const textOf = async (query: ReturnType<typeof service.pool>) => JSON.stringify(await query)
+
+t.test('RST-1: whoever has an address, the pages, statements and rows of a reset are the same', async t => {
+  const kinds = {
+    'known@example.org': {},
+    'unverified@example.org': { verified: false },
+    'disabled@example.org': { disabled: true },
+    'passwordless@example.org': { passwordless: true }
+  }
+  for (const [email, kind] of Object.entries(kinds)) await createPerson(service, { email, ...kind })
+
+  /** Asks three times in one browser and once in another, and tries codes in both: all that a stranger can see. */
+  const observe = async (email: string) => {
+    const seen: object[] = []
+    const note = (answer: Answer) => {
+      seen.push({ answer: comparable(answer, [email]), statements: statementsOf(service) })
+      service.statements.length = 0
+    }
+    const first = new Visitor()
+    const form = await first.visit(`${service.issuer}/reset-password`)
+    service.statements.length = 0
+    note(await first.post(form, 'reset-request-form', { email }))
+    const page = await first.visit(`${service.issuer}/reset-password/sent`)
+    note(page)
+    const guess = { code: 'no code', password: newPassword }
+    note(await first.post(page, 'reset-code-form', guess))
+    note(await first.post(page, 'resend-form'))
+    for (let i = 0; i < 6; i++) note(await first.post(page, 'reset-code-form', guess))
+    const second = new Visitor()
+    const elsewhere = await second.visit(`${service.issuer}/reset-password`)
+    service.statements.length = 0
+    note(await second.post(elsewhere, 'reset-request-form', { email }))
+    note(await first.post(page, 'reset-code-form', guess))
+    note(await first.post(page, 'resend-form'))
+    return seen
+  }
+  // The code of a browser is void once another one asks: there is one row less to be read then.
+  const answersOf = (seen: object[]) => seen.map(one => ({ ...one, statements: undefined }))
+  const unknown = await observe('nobody@example.org')
+  t.match(unknown[0], { answer: { status: 303, location: /\/reset-password\/sent$/ } })
+  t.match(unknown[2], { answer: { status: 422 } })
+  for (const email of Object.keys(kinds)) {
+    const seen = await observe(email)
+    t.strictSame(answersOf(seen), answersOf(unknown), email)
+    t.strictSame(seen.slice(0, 11), unknown.slice(0, 11), `${email}: statements`)
+  }
+  const [counts] = await service.pool`
+    select count(*) filter (where account_id is null)::int as nobodys, count(*)::int as all from security_tokens
+    where kind = 'reset_password'`
+  t.match(counts, { nobodys: 4 }, 'as many rows for the unknown and the disabled as they asked for')
+  for (const email of ['nobody@example.org', 'disabled@example.org'])
+    t.equal((await service.mailTo(email, 0)).length, 0, `${email} gets no mail`)
+  t.equal((await service.mailTo('passwordless@example.org', 3)).length, 3)
+})
+
+t.test('however often a stranger asks, an address gets few mails, and its owner’s stay good', async t => {
+  const email = 'pestered@example.org'
+  await createPerson(service, { email })
+  const { visitor, page } = await askForReset(service, email)
+  await lastReset(service, email)
+  await Promise.all(Array.from({ length: 10 }, () => askForReset(service, email)))
+  const { link } = await lastReset(service, email, 3)
+  const resent = await visitor.submit(page, 'resend-form')
+  t.match(resent.text, 'reset-code-form')
+  const [row] = await service.pool`
+    select count(*)::int as mails from mail_outbox
+    where kind = 'reset_password' and created_at > now() - interval '1 minute' and send_before > created_at
+      and recipient_hash = sha256(${email}::bytea)`
+  t.strictSame(row, { mails: 3 })
+  t.equal((await resetByLink(link)).status, 303)
+})
+
+t.test('RST-2: the host of a mail’s link is the one of the settings, whatever a request says', async t => {
+  const { host } = new URL(service.issuer)
+  const visitor = new Visitor()
+  const form = findForm(await visitor.visit(`${service.issuer}/reset-password`), 'reset-request-form')
+  const post = async (email: string, target: string, hosts: string[]) => {
+    const body = new URLSearchParams({ ...form.fields, email }).toString()
+    const headers = [
+      ...hosts,
+      `Cookie: csrf=${visitor.cookie('csrf')}`,
+      'Content-Type: application/x-www-form-urlencoded',
+      `Content-Length: ${body.length}`,
+      'Connection: close'
+    ]
+    const bytes = rawRequest(target, { method: 'POST', headers, body })
+    return await sendRaw(service.issuer, bytes.replace(/\r\nHost: localhost/, ''))
+  }
+  const evil = 'evil.example'
+  const disguises: [string, string[]][] = [
+    ['/reset-password', [`Host: ${evil}`]],
+    ['/reset-password', [`Host: ${host}`, `X-Forwarded-Host: ${evil}`, 'X-Forwarded-Proto: https']],
+    ['/reset-password', [`Host: ${host}`, `Forwarded: host=${evil};proto=https`]],
+    ['/reset-password', [`Host: ${host}`, `X-Host: ${evil}`, `X-Original-Host: ${evil}`]],
+    ['/reset-password', [`Host: ${host}@${evil}`]],
+    [`http://${evil}/reset-password`, [`Host: ${evil}`]],
+    ['/reset-password', [`Host: ${host}`, `Host: ${evil}`]],
+    ['/reset-password', [`Host: ${evil}`, `Host: ${host}`]]
+  ]
+  for (const [index, [target, hosts]] of disguises.entries()) {
+    const email = `host${index}@example.org`
+    await createPerson(service, { email })
+    const { answers } = await post(email, target, hosts)
+    const status = answers[0]?.status ?? 0
+    t.match(String(status), /^(303|4\d\d)$/, hosts.join(' '))
+    if (status !== 303) continue
+    const [mail] = await service.mailTo(email)
+    t.match(
+      (await lastReset(service, email)).link,
+      new RegExp(`^${service.issuer}/reset-password/[\\w-]{43}$`)
+    )
+    t.notMatch(JSON.stringify([mail, answers]), evil, hosts.join(' '))
+  }
+})
+
+t.test('RST-3: twenty clicks on one link, or twenty times its code, change the password once', async t => {
+  for (const way of ['link', 'code', 'both'] as const) {
+    const email = `parallel-${way}@example.org`
+    const id = await createPerson(service, { email })
+    const { visitor, page } = await askForReset(service, email)
+    const { link, code } = await lastReset(service, email)
+    const reader = new Visitor()
+    const form = await reader.visit(link)
+    const byLink = (typed: string) => reader.post(form, 'reset-form', { password: typed })
+    const byCode = (typed: string) => visitor.post(page, 'reset-code-form', { code, password: typed })
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, async (_, i) => {
+        const typed = `${newPassword} ${i}`
+        const useLink = way === 'link' || (way === 'both' && i % 2 === 0)
+        return { typed, answer: await (useLink ? byLink : byCode)(typed) }
+      })
+    )
+    const won = answers.filter(({ answer }) => answer.status === 303)
+    t.equal(won.length, 1, way)
+    for (const { answer } of answers) t.match(String(answer.status), /^(303|410|422)$/)
+    t.equal(await letsIn(email, won[0]?.typed ?? ''), true)
+    const events =
+      await service.pool`select from audit_events where type = 'password.reset' and account_id = ${id}`
+    t.equal(events.length, 1)
+    t.match(await reader.post(form, 'reset-form', { password: newPassword }), { status: 410 }, 'nor later')
+  }
+})
+
+t.test(
+  'RST-3: five wrong codes are five however many are sent at once; then the right one is none',
+  async t => {
+    const email = 'guessed@example.org'
+    await createPerson(service, { email })
+    const { visitor, page } = await askForReset(service, email)
+    const { code } = await lastReset(service, email)
+    const wrong = Array.from({ length: 20 }, (_, i) =>
+      String((Number(code) + i + 1) % 1_000_000).padStart(6, '0')
+    )
+    for (const { status } of await Promise.all(
+      wrong.map(guess => visitor.post(page, 'reset-code-form', { code: guess, password: newPassword }))
+    ))
+      t.equal(status, 422)
+    const right = await visitor.post(page, 'reset-code-form', { code, password: newPassword })
+    t.match(faultOf(right, 'code'), /no longer good/)
+    t.equal(await letsIn(email, newPassword), false)
+  }
+)
+
+t.test('RST-3: a token is 256 random bits, stored under a hash, and one character off is none', async t => {
+  const email = 'bits@example.org'
+  const id = await createPerson(service, { email })
+  await askForReset(service, email)
+  const { link, token, code } = await lastReset(service, email)
+  t.equal(Buffer.from(token, 'base64url').length, 32)
+  for (const other of [
+    `${token.slice(0, -1)}${token.endsWith('A') ? 'E' : 'A'}`,
+    `${token[0] === 'A' ? 'B' : 'A'}${token.slice(1)}`,
+    token.toLowerCase(),
+    token.slice(0, -1),
+    `${token}A`,
+    `${token}%20`,
+    '%00',
+    'null',
+    code
+  ])
+    t.match(await resetByLink(link.replace(token, other)), { status: 410 }, other)
+  const rows = `${await textOf(service.pool`select * from security_tokens where account_id = ${id}`)}
+    ${await textOf(service.pool`select t::text from security_tokens t where account_id = ${id}`)}
+    ${await textOf(service.pool`select t::text from mail_outbox t`)} ${await textOf(service.pool`select t::text from audit_events t`)}
+    ${await textOf(service.pool`select t::text from pgboss.job t`)}`
+  t.match(rows, id)
+  for (const secret of [
+    token,
+    Buffer.from(token, 'base64url').toString('hex'),
+    Buffer.from(token).toString('hex')
+  ])
+    t.notOk(rows.includes(secret))
+  t.notMatch(rows, new RegExp(`\\b${code}\\b`))
+  t.equal((await resetByLink(link)).status, 303)
+})
+
+t.test('RST-3: a token dies with a newer one, with the address, and with the password', async t => {
+  const asked = async (email: string) => {
+    const id = await createPerson(service, { email })
+    await askForReset(service, email)
+    return { id, email, ...(await lastReset(service, email)) }
+  }
+  const replaced = await asked('replaced@example.org')
+  await askForReset(service, replaced.email)
+  const newer = await lastReset(service, replaced.email, 2)
+  t.equal((await resetByLink(replaced.link)).status, 410)
+  const open = new Visitor()
+  const form = await open.visit(newer.link)
+  t.equal((await resetByLink(newer.link, `${newPassword} 1`)).status, 303)
+  t.equal((await open.post(form, 'reset-form', { password: newPassword })).status, 410)
+
+  const moved = await asked('moved@example.org')
+  await service.pool`
+    update accounts set email = 'elsewhere@example.org', email_key = 'elsewhere@example.org' where id = ${moved.id}`
+  t.equal((await resetByLink(moved.link)).status, 410)
+  t.equal(await letsIn('elsewhere@example.org', password), true)
+})
+
+t.test('RST-4: the account is the token’s, whoever a form or another browser names', async t => {
+  const [ada, bob] = ['ada4@example.org', 'bob4@example.org']
+  const adasId = await createPerson(service, { email: ada })
+  await createPerson(service, { email: bob })
+  const adas = await askForReset(service, ada)
+  const bobs = await askForReset(service, bob)
+  const mailed = await lastReset(service, bob)
+  const swapped = await adas.visitor.post(adas.page, 'reset-code-form', {
+    code: mailed.code,
+    password: newPassword
+  })
+  t.equal(swapped.status, 422, 'another person’s code')
+  const names = { email: ada, accountId: adasId, account_id: adasId, user: ada, id: adasId, sub: adasId }
+  const page = await bobs.visitor.visit(`${mailed.link}?email=${ada}&accountId=${adasId}`)
+  t.notMatch(page.text, `<strong>${ada}`)
+  const answer = await bobs.visitor.post(page, 'reset-form', { password: newPassword, ...names })
+  t.equal(answer.status, 303)
+  t.strictSame([await letsIn(ada, newPassword), await letsIn(bob, newPassword)], [false, true])
+  t.equal(await letsIn(ada, password), true)
+})
+
+t.test('RST-5: no order of pages, browsers, links and codes sets a password without the mail', async t => {
+  const email = 'fuzzed@example.org'
+  await createPerson(service, { email })
+  const other = 'bystander@example.org'
+  await createPerson(service, { email: other })
+  await askForReset(service, other)
+  const foreign = await lastReset(service, other)
+  await resetOf(service, other)
+  const spent = foreign.token
+
+  const states: Record<string, () => Promise<Visitor>> = {
+    'nothing asked': async () => new Visitor(),
+    'asked for it': async () => (await askForReset(service, email)).visitor,
+    'asked for nobody': async () => (await askForReset(service, 'nobody5@example.org')).visitor,
+    'too many tries': async () => {
+      const { visitor, page } = await askForReset(service, email)
+      for (let i = 0; i < 6; i++)
+        await visitor.post(page, 'reset-code-form', { code: 'x', password: newPassword })
+      return visitor
+    },
+    'at the sign-in': async () => (await openSignIn(service, { application })).visitor,
+    'after another reset': async () => {
+      const visitor = new Visitor()
+      await visitor.visit(`${service.issuer}/reset-password/done`)
+      return visitor
+    }
+  }
+  const posts: [string, Record<string, string>][] = [
+    ['/reset-password', { email: 'not an address', code: foreign.code, password: newPassword }],
+    ['/reset-password/sent', { password: newPassword }],
+    ['/reset-password/sent', { code: '', password: newPassword, email }],
+    ['/reset-password/sent', { code: foreign.code, password: newPassword }],
+    ['/reset-password/sent', { code: 'undefined', password: newPassword, verified: 'true' }],
+    ['/reset-password/sent?notice=ended', { code: 'null', password: newPassword }],
+    ['/reset-password/done', { password: newPassword, email }],
+    [`/reset-password/${spent}`, { password: newPassword, email }],
+    ['/reset-password/undefined', { password: newPassword, email }],
+    ['/reset-password/sent/x', { password: newPassword }],
+    [`/not-me/${spent}`, { password: newPassword, email }]
+  ]
+  for (const [state, enter] of Object.entries(states)) {
+    const visitor = await enter()
+    const start = await visitor.visit(`${service.issuer}/reset-password`)
+    const { fields } = findForm(start, 'reset-request-form')
+    // Forwards, backwards, and each of them twice in a row.
+    for (const [path, typed] of [...posts, ...posts.toReversed(), ...posts.flatMap(post => [post, post])]) {
+      const body = new URLSearchParams({ ...fields, ...typed })
+      const answer = await visitor.request(`${service.issuer}${path}`, { method: 'POST', body })
+      t.not(answer.location, `${service.issuer}/reset-password/done`, `${state}: ${path}`)
+      t.match(String(answer.status), /^(303|4\d\d)$/, `${state}: ${path}`)
+    }
+    t.equal(visitor.cookie('session'), undefined, state)
+  }
+  t.strictSame([await letsIn(email, password), await letsIn(email, newPassword)], [true, false])
+})
+
+t.test('RST-6: second factors are as they were after a reset, and nobody is signed in by it', async t => {
+  const email = 'factors@example.org'
+  const id = await createPerson(service, { email })
+  await service.pool`insert into totp_credentials values (${id}, ${id}, 'Phone', '\\x01', 0, now())`
+  await service.pool`insert into recovery_codes values (${id}, '\\x02', now())`
+  const factors = async () => [
+    ...(await service.pool`select * from totp_credentials where account_id = ${id}`),
+    ...(await service.pool`select * from recovery_codes where account_id = ${id}`)
+  ]
+  const before = await factors()
+  const { visitor, page } = await askForReset(service, email)
+  const { code } = await lastReset(service, email)
+  const done = await visitor.submit(page, 'reset-code-form', { code, password: newPassword })
+  t.match(done.text, 'Your password is changed')
+  t.strictSame(await factors(), before)
+  t.equal(visitor.cookie('session'), undefined)
+  t.match((await openSignIn(service, { application, visitor })).page.text, 'sign-in-form')
+})
+
+t.test(
+  'RST-7: a reset ends sessions, tokens, trusted browsers and pending mails; its owner is told',
+  async t => {
+    const email = 'everywhere@example.org'
+    const id = await createPerson(service, { email })
+    const here = await signedIn(service, application, { email })
+    const there = await signedIn(service, application, { email })
+    const isTrusted = await trustedDevice(service, id)
+    const pending = await askForReset(service, email)
+    for (const [index, kind] of ['sign_in', 'change_address', 'undo_address', 'not_me'].entries())
+      await service.pool`
+      insert into security_tokens (token_hash, kind, account_id, created_at, expires_at)
+      values (sha256(${`${id}${index}`}::bytea), ${kind}, ${id}, now(), now() + interval '1 hour')`
+    t.strictSame([await there.isSignedIn(), await isTrusted()], [true, true])
+    const late = await openSignIn(service, { application })
+    const underWay = await late.visitor.post(late.page, 'sign-in-form', { email, password })
+
+    service.advance(1)
+    await lastReset(service, email)
+    await askForReset(service, email)
+    t.equal((await resetByLink((await lastReset(service, email, 2)).link)).status, 303)
+    for (const who of [here, there]) {
+      t.equal(await who.isSignedIn(), false)
+      t.equal(await who.refreshes(), false)
+      await t.rejects(
+        openid.fetchUserInfo(application.config, who.tokens.access_token, openid.skipSubjectCheck)
+      )
+    }
+    t.notMatch((await late.visitor.follow(underWay)).text, 'consent-form', 'a sign-in under way')
+    t.equal(await isTrusted(), false)
+    const guess = { code: 'x', password: newPassword }
+    t.equal((await pending.visitor.post(pending.page, 'reset-code-form', guess)).status, 422)
+    const kinds = await service.pool`select kind from security_tokens where account_id = ${id} order by kind`
+    t.strictSame(
+      kinds.map(({ kind }) => kind),
+      ['not_me', 'not_me', 'undo_address'],
+      'what only protects is kept, and the notice brings one more'
+    )
+    t.match(await lastNotMe(service, email), `${service.issuer}/not-me/`)
+    const again = await signedIn(service, application, { email, secret: newPassword })
+    t.equal(await again.refreshes(), true, 'and all goes on with the new password')
+  }
+)
+
+t.test('RST-8: the token is in no log, no other row, and in no page that would pass it on', async t => {
+  const email = 'quiet@example.org'
+  await createPerson(service, { email })
+  const { visitor } = await askForReset(service, email)
+  const { link, token, code } = await lastReset(service, email)
+  const answers = [
+    await visitor.visit(link),
+    await resetByLink(link, 'short', visitor),
+    await visitor.request(link, { method: 'POST', body: 'password=x' }),
+    await resetByLink(link, newPassword, visitor),
+    await visitor.visit(link)
+  ]
+  t.strictSame(
+    answers.map(({ status }) => status),
+    [200, 422, 403, 303, 410]
+  )
+  const notMe = await lastNotMe(service, email)
+  answers.push(await visitor.visit(notMe))
+  for (const { headers, text } of answers) {
+    t.equal(headers.get('referrer-policy'), 'no-referrer')
+    t.equal(headers.get('cache-control'), 'no-store')
+    t.match(headers.get('content-security-policy'), /default-src 'none'.*form-action 'self'(;|$)/)
+    for (const [, url = ''] of text.matchAll(/(?:src|href)="([^"]+)"/g))
+      t.notMatch(url, token, 'nothing on the page leads on with it')
+    for (const [, url = ''] of text.matchAll(/(?:src)="([^"]+)"/g)) t.match(url, /^\/assets\//)
+  }
+  service.app.ctx.log.info('the log is read')
+  t.match(lines.join(''), 'the log is read')
+  const log = lines.join('')
+  for (const secret of [token, notMe.split('/').at(-1) ?? '', newPassword]) t.notOk(log.includes(secret))
+  t.notMatch(log, new RegExp(`\\b${code}\\b`))
+})
+
+t.test('RST-4, scanners: opening a link, or asking for its head, spends nothing', async t => {
+  const email = 'scanned@example.org'
+  await createPerson(service, { email })
+  await askForReset(service, email)
+  const { link } = await lastReset(service, email)
+  const rows = async () => await textOf(service.pool`select t::text from security_tokens t order by 1`)
+  const before = await rows()
+  for (const method of ['GET', 'HEAD', 'GET', 'OPTIONS'])
+    for (const headers of [{ accept: 'text/html' }, { purpose: 'prefetch' }])
+      await new Visitor().request(link, { method, headers: headers as Record<string, string> })
+  t.equal(await rows(), before)
+  t.equal((await resetByLink(link)).status, 303)
+})
+
+t.test(
+  'RST-9: whoever an account turned into since the mail, the link says the same and does no harm',
+  async t => {
+    const since: Record<string, (id: string) => Promise<unknown>> = {
+      disabled: id => service.pool`update accounts set disabled_at = now() where id = ${id}`,
+      deleted: id => service.pool`delete from accounts where id = ${id}`
+    }
+    const said: Record<string, object> = {}
+    for (const [what, happens] of Object.entries(since)) {
+      const email = `${what}-since@example.org`
+      const id = await createPerson(service, { email })
+      const { visitor, page } = await askForReset(service, email)
+      const { link, code } = await lastReset(service, email)
+      const reader = new Visitor()
+      const form = await reader.visit(link)
+      await happens(id)
+      const posted = await reader.post(form, 'reset-form', { password: newPassword })
+      const typed = await visitor.post(page, 'reset-code-form', { code, password: newPassword })
+      t.strictSame([posted.status, typed.status], [410, 422], what)
+      said[what] = [comparable(posted, [link.split('/').at(-1) ?? '']), comparable(typed, [email])]
+      await service.pool`update accounts set disabled_at = null where id = ${id}`
+      t.equal(await letsIn(email, password), what === 'disabled', `${what}: nothing was changed`)
+      t.equal(await letsIn(email, newPassword), false)
+    }
+    t.strictSame(said.disabled, said.deleted)
+  }
+)
+
+t.test('a form of another site, or without our own token, sets nothing', async t => {
+  const email = 'csrf@example.org'
+  await createPerson(service, { email })
+  const { visitor, page } = await askForReset(service, email)
+  const { link, code } = await lastReset(service, email)
+  const forms: [string, Record<string, string>][] = [
+    [`${service.issuer}/reset-password`, { email }],
+    [page.url, { code, password: newPassword }],
+    [link, { password: newPassword }]
+  ]
+  for (const [url, typed] of forms)
+    for (const headers of [{}, { origin: 'https://evil.example' }, { 'sec-fetch-site': 'cross-site' }])
+      t.match(
+        await visitor.request(url, {
+          method: 'POST',
+          body: new URLSearchParams(typed),
+          headers: headers as Record<string, string>
+        }),
+        { status: 403 }
+      )
+  t.equal(await letsIn(email, password), true)
+})
