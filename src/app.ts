@@ -7,6 +7,7 @@ import { accountRetention } from './accounts/service.ts'
 import { auditPartitionsJob } from './audit/service.ts'
 import type { Config } from './config/schema.ts'
 import type { Context } from './context.ts'
+import { guessHandlers, guessRetention } from './credentials/guess-service.ts'
 import { credentialRetention } from './credentials/retention-service.ts'
 import type { Pool } from './db/connect.ts'
 import { type Listener, listen } from './db/listen.ts'
@@ -39,6 +40,7 @@ import { mountResetLink } from './self-service/reset-link-routes.ts'
 import { mountReset } from './self-service/reset-routes.ts'
 import { mountSecurity } from './self-service/security-routes.ts'
 import { mountWellKnown } from './self-service/well-known-routes.ts'
+import { deviceRetention } from './sessions/device-service.ts'
 import { sessionRetention } from './sessions/service.ts'
 
 export type AppOptions = {
@@ -107,7 +109,11 @@ export async function startApp({
       ? createMailboxTransport(ctx)
       : createSmtpTransport({ ...config, smtpUrl: config.smtpUrl }, now)
   if (plan !== false)
-    await jobs.work(ctx, { handlers: mailHandlers(config, transport), recurring: recurringJobs(), ...plan })
+    await jobs.work(ctx, {
+      handlers: { ...mailHandlers(config, transport), ...guessHandlers },
+      recurring: recurringJobs(),
+      ...plan
+    })
   const close = async () => {
     // Requests under way may end; sockets that browsers hold open without using them may not hold us up.
     const patience = setTimeout(() => http.server.closeAllConnections(), drainMilliseconds)
@@ -171,8 +177,10 @@ function recurringJobs(): RecurringJob[] {
     retentionJob([
       ...accountRetention,
       ...credentialRetention,
+      ...guessRetention,
       ...mailRetention,
       ...sessionRetention,
+      ...deviceRetention,
       ...protocolRetention
     ]),
     { name: 'signing-keys', everySeconds: 3600, run: async ctx => void (await finishRotations(ctx)) },

@@ -67,6 +67,8 @@ export async function startService(
       ARGON2_MEMORY_KIB: '7168',
       ARGON2_ITERATIONS: '1',
       REQUESTS_PER_ADDRESS_PER_MINUTE: '100000',
+      FAILURES_PER_NETWORK_PER_HOUR: '100000',
+      SIGN_UPS_PER_NETWORK_PER_HOUR: '100000',
       ...environment
     },
     { writeSecrets: false }

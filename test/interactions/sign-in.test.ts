@@ -65,7 +65,8 @@ t.test('PWD-7: each of them costs one hash: the time is that of the hash', async
     return performance.now() - startedAt
   }
   const times = { known: [] as number[], unknown: [] as number[] }
-  for (let round = 0; round < 9; round++) {
+  // As many as an account allows in a burst.
+  for (let round = 0; round < 5; round++) {
     times.known.push(await timeOf('known@example.org'))
     times.unknown.push(await timeOf('unknown@example.org'))
   }
@@ -148,6 +149,8 @@ t.test(
 )
 
 t.test('fields that come twice, nested or under dangerous names do not confuse the form', async t => {
+  // The guesses of the tests before are another matter.
+  await service.pool`delete from guess_budgets`
   const { visitor, page } = await openSignIn(service, { application })
   const secret = encodeURIComponent(password)
   for (const body of [
