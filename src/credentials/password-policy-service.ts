@@ -38,7 +38,7 @@ export async function judgeNewPassword(
   const fault = checkNewPassword(ctx.config, password)
   if (fault !== null) return fault
   const text = password as string
-  const ownWords = ownWordsOf([...Object.values(owner), ctx.config.brand.name])
+  const ownWords = ownWordsOf([owner.email, owner.name, ctx.config.brand.name])
   const guessed = judgeGuessing(text, ownWords, await readCommonPasswords())
   if (guessed !== null) return guessed
   return (await isBreached(ctx, text)) ? 'breached' : null
