@@ -4,6 +4,7 @@ import { Type } from 'typebox'
 import { HashingBusy } from '../credentials/hashing-queue.ts'
 import { setFirstPassword } from '../credentials/password-service.ts'
 import { Field } from '../http/form-fields.ts'
+import { noWaiting, type Waiting } from '../http/waiting.ts'
 import { changeOwnPassword } from './password-service.ts'
 import { type PasswordData, passwordPage } from './password-views.ts'
 import { type AccountPages, type AccountVisit, done, show } from './visit-routes.ts'
@@ -13,7 +14,7 @@ const path = '/account/security/password'
 export function mountPassword({ changePage, form }: AccountPages): void {
   changePage(path, visit => showForm(visit, {}))
   form(path, {
-    body: Type.Object({ current: Field, password: Field }),
+    body: Type.Object({ current: Field, password: Field, challenge: Field, solution: Field }),
     from: path,
     act: async (visit, typed) => {
       try {
@@ -29,16 +30,29 @@ export function mountPassword({ changePage, form }: AccountPages): void {
 
 async function change(
   visit: AccountVisit,
-  { current, password }: Record<string, unknown>
+  { current, password, challenge, solution }: Record<string, unknown>
 ): Promise<FastifyReply> {
   const { account, uid: sessionUid } = visit.session
-  const outcome = await changeOwnPassword(visit.ctx, { accountId: account.id, sessionUid, current, password })
+  const outcome = await changeOwnPassword(visit.ctx, {
+    accountId: account.id,
+    email: account.email,
+    sessionUid,
+    current,
+    password,
+    proofOfWork: { challenge, solution }
+  })
   if (outcome.ok) return done(visit, 'password-changed')
   switch (outcome.reason) {
     case 'faulty':
       return await showForm(visit, { faults: outcome.faults }, 422)
     case 'frozen':
       return await showForm(visit, { problem: outcome.reason }, 422)
+    case 'too_many':
+    case 'work_needed': {
+      const { ok: _, reason: problem, ...waiting } = outcome
+      visit.reply.header('retry-after', waiting.retryAfterSeconds)
+      return await showForm(visit, { problem, ...waiting }, 429)
+    }
     case 'session_over':
       // The page asks who it is.
       return visit.reply.redirect(path, 303)
@@ -61,10 +75,11 @@ async function add(visit: AccountVisit, { password }: Record<string, unknown>): 
 
 async function showForm(
   visit: AccountVisit,
-  over: Partial<Pick<PasswordData, 'problem' | 'faults'>>,
+  over: Partial<Pick<PasswordData, 'problem' | 'faults' | keyof Waiting>>,
   status = 200
 ): Promise<FastifyReply> {
   const { passwordMinLength } = visit.ctx.config
-  const data = { change: visit.factors.password, problem: null, faults: {}, passwordMinLength, ...over }
+  const change = visit.factors.password
+  const data = { change, problem: null, faults: {}, passwordMinLength, ...noWaiting, ...over }
   return await show(visit, passwordPage, data, status)
 }

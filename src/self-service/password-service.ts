@@ -1,24 +1,29 @@
 // Changing one's own password, with the sessions that it ends.
+import { emailKeyOf } from '../accounts/model.ts'
 import { type Context, inTransaction } from '../context.ts'
+import { giveBack, type TooMany, takeGuess, type WorkNeeded } from '../credentials/guess-service.ts'
 import {
   applyPasswordChange,
   type PasswordRefusal,
   preparePasswordChange
 } from '../credentials/password-service.ts'
+import type { ProofOfWork } from '../credentials/proof-of-work-model.ts'
 import { endOtherSessions } from '../sessions/service.ts'
 
 /**
  * Changes the password of somebody who is signed in, by `sessionUid`, and knows the current one. Every other session
- * ends, and so do all applications' tokens; trusted browsers stay trusted. `session_over`: it ended meanwhile, and
- * nothing has changed.
+ * ends, and so do all applications' tokens; trusted browsers stay trusted.
+ *
+ * - `session_over`: it ended meanwhile, and nothing has changed.
+ * - `too_many`, `work_needed`: a wrong current password is a guess at the account, as at its sign-in.
  *
  * @throws HashingBusy before anything is written
  */
 export async function changeOwnPassword(
   ctx: Context,
-  typed: { accountId: string; sessionUid: string; current: unknown; password: unknown }
-): Promise<{ ok: true } | { ok: false; reason: 'session_over' } | PasswordRefusal> {
-  const prepared = await preparePasswordChange(ctx, typed)
+  typed: Typed
+): Promise<{ ok: true } | { ok: false; reason: 'session_over' } | PasswordRefusal | TooMany | WorkNeeded> {
+  const prepared = await prepare(ctx, typed)
   if (!prepared.ok) return prepared
   try {
     const outcome = await inTransaction(ctx, async tx => {
@@ -33,6 +38,30 @@ export async function changeOwnPassword(
   } catch (error) {
     if (error instanceof SessionOver) return { ok: false, reason: 'session_over' }
     throw error
+  }
+}
+
+type Typed = {
+  accountId: string
+  email: string
+  sessionUid: string
+  current: unknown
+  password: unknown
+  proofOfWork: ProofOfWork
+}
+
+/** Pays for the guess first, so that no two at once are looked at for one; only a wrong one stays paid. */
+async function prepare(ctx: Context, typed: Typed) {
+  const { email, proofOfWork } = typed
+  const taken = await takeGuess(ctx, { emailKey: emailKeyOf(email), proofOfWork })
+  if (!taken.ok) return taken
+  let wrong = false
+  try {
+    const prepared = await preparePasswordChange(ctx, typed)
+    wrong = !prepared.ok && prepared.reason === 'faulty' && prepared.faults.current === 'wrong'
+    return prepared
+  } finally {
+    if (!wrong) await giveBack(ctx, taken.guess)
   }
 }
 

@@ -1,23 +1,26 @@
 // The page of changing a password, or adding the first.
 import type { PasswordFault } from '../credentials/model.ts'
 import { definePage } from '../http/view.ts'
+import { noWaiting, type Waiting, waitingTexts } from '../http/waiting.ts'
 import type { SignedIn } from './account-views.ts'
 import { samplePerson } from './security-views.ts'
 
-export type PasswordData = SignedIn & {
-  /** The account has one: the current one is asked for. */
-  change: boolean
-  problem: null | 'busy' | 'too_many' | 'frozen' | 'out_of_date'
-  faults: { current?: 'missing' | 'wrong'; password?: PasswordFault }
-  passwordMinLength: number
-}
+export type PasswordData = SignedIn &
+  Waiting & {
+    /** The account has one: the current one is asked for. */
+    change: boolean
+    problem: null | 'busy' | 'too_many' | 'work_needed' | 'frozen'
+    faults: { current?: 'missing' | 'wrong'; password?: PasswordFault }
+    passwordMinLength: number
+  }
 
 const change: PasswordData = {
   signedInAs: samplePerson,
   change: true,
   problem: null,
   faults: {},
-  passwordMinLength: 15
+  passwordMinLength: 15,
+  ...noWaiting
 }
 
 export const passwordPage = definePage<PasswordData>(
@@ -29,21 +32,24 @@ export const passwordPage = definePage<PasswordData>(
     'too-short': { ...change, faults: { password: 'too_short' } },
     common: { ...change, faults: { current: 'wrong', password: 'common' } },
     busy: { ...change, problem: 'busy' },
-    'too-many': { ...change, problem: 'too_many' },
+    'too-many': { ...change, problem: 'too_many', retryAfterSeconds: 120 },
+    'work-needed': {
+      ...change,
+      problem: 'work_needed',
+      retryAfterSeconds: 20,
+      challenge: '17.1795436400.c2FtcGxlLW5vbmNl.c3RhbXA'
+    },
     frozen: { ...change, problem: 'frozen' },
-    'out-of-date': { ...change, problem: 'out_of_date' },
     first: { ...change, change: false },
     'first-too-short': { ...change, change: false, faults: { password: 'too_short' } }
   },
-  ({ problem, faults }) => ({
+  ({ problem, faults, ...waiting }) => ({
     problemText:
       problem &&
       {
         busy: 'We are busy just now. Wait a moment, then try again.',
-        too_many: 'There were too many tries. Wait a minute, then try again.',
-        frozen:
-          'How you sign in cannot be changed just now: somebody said that a change was not made by you.',
-        out_of_date: 'Your password was changed elsewhere meanwhile. Nothing was changed here.'
+        ...waitingTexts(waiting),
+        frozen: 'How you sign in cannot be changed just now: somebody said that a change was not made by you.'
       }[problem],
     currentFault:
       faults.current &&

@@ -7,6 +7,7 @@ import { listPasskeys } from '../credentials/webauthn-repository.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { mountAddress, mountAddressLink } from './address-routes.ts'
 import { mountAuthenticators } from './authenticator-routes.ts'
+import { listOwnDevices, mountDevices } from './device-routes.ts'
 import { mountPasskeys } from './passkey-routes.ts'
 import { mountPassword } from './password-routes.ts'
 import { mountRecoveryCodes } from './recovery-code-routes.ts'
@@ -24,6 +25,7 @@ export function mountSecurity(app: FastifyInstance, service: Context, oidc: Oidc
   mountPasskeys(pages)
   mountAuthenticators(pages)
   mountRecoveryCodes(pages)
+  mountDevices(pages)
 }
 
 function mountOverview({ page }: AccountPages): void {
@@ -31,9 +33,10 @@ function mountOverview({ page }: AccountPages): void {
     const { ctx, session, factors, request } = visit
     const { account } = session
     const notice = readDone((request.query as { done?: unknown }).done)
-    const [passkeys, authenticators] = await Promise.all([
+    const [passkeys, authenticators, devices] = await Promise.all([
       listPasskeys(ctx.sql, account.id),
-      listTotp(ctx.sql, account.id)
+      listTotp(ctx.sql, account.id),
+      listOwnDevices(visit)
     ])
     return await show(visit, securityPage, {
       notice,
@@ -41,7 +44,7 @@ function mountOverview({ page }: AccountPages): void {
       frozenUntil: frozenUntil(visit),
       passkeys,
       authenticators,
-      devices: [],
+      devices,
       mailSignIn: ctx.config.mailSignIn,
       signals: tellsAuthenticators(notice) ? signalsOf(ctx.config, account, passkeys) : null
     })

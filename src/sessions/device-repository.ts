@@ -80,6 +80,14 @@ export async function deleteDevice(sql: Sql, accountId: string, id: string): Pro
   return count === 1
 }
 
+/** Ends the trust in one browser of this account. False: the account has none by this id. */
+export async function updateDeviceUntrusted(sql: Sql, accountId: string, id: string): Promise<boolean> {
+  const { count } = await sql`
+    update devices set trusted_until = null where id = ${id} and account_id = ${accountId}
+  `
+  return count === 1
+}
+
 /** Ends the trust in all browsers of an account. They stay known. Answers with how many were trusted. */
 export async function updateDevicesUntrusted(sql: Sql, accountId: string): Promise<number> {
   const { count } = await sql`

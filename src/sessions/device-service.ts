@@ -15,7 +15,8 @@ import {
   insertDevice,
   updateDeviceSeen,
   updateDevicesUntrusted,
-  updateDeviceToken
+  updateDeviceToken,
+  updateDeviceUntrusted
 } from './device-repository.ts'
 
 export type NotedDevice = {
@@ -87,6 +88,22 @@ export async function removeDevice(
   return await inTransaction(ctx, async tx => {
     if (!(await deleteDevice(tx.sql, accountId, deviceId))) return { ok: false, reason: 'not_found' }
     await recordEvent(tx, { type: 'device.removed', accountId, details: { deviceId } })
+    return { ok: true }
+  })
+}
+
+/**
+ * From here on the second factor is asked for in this browser again; it stays known. `not_found`: it is not this
+ * account's. Records `device.untrusted`.
+ */
+export async function untrustDevice(
+  ctx: Context,
+  { accountId, deviceId }: { accountId: string; deviceId: unknown }
+): Promise<{ ok: true } | { ok: false; reason: 'not_found' }> {
+  if (!isId(deviceId)) return { ok: false, reason: 'not_found' }
+  return await inTransaction(ctx, async tx => {
+    if (!(await updateDeviceUntrusted(tx.sql, accountId, deviceId))) return { ok: false, reason: 'not_found' }
+    await recordEvent(tx, { type: 'device.untrusted', accountId, details: { deviceId } })
     return { ok: true }
   })
 }
