@@ -39,6 +39,7 @@ import { mountNotMe } from './self-service/not-me-routes.ts'
 import { mountResetLink } from './self-service/reset-link-routes.ts'
 import { mountReset } from './self-service/reset-routes.ts'
 import { mountSecurity } from './self-service/security-routes.ts'
+import { mountUndoAddress } from './self-service/undo-address-routes.ts'
 import { mountWellKnown } from './self-service/well-known-routes.ts'
 import { deviceRetention } from './sessions/device-service.ts'
 import { sessionRetention } from './sessions/service.ts'
@@ -100,6 +101,7 @@ export async function startApp({
   mountReset(http, ctx, oidc)
   mountResetLink(http, ctx)
   mountNotMe(http, ctx, oidc)
+  mountUndoAddress(http, ctx, oidc)
   if (config.developmentMailbox) mountMailbox(http, ctx)
   await http.ready()
 

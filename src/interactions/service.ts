@@ -166,6 +166,8 @@ export async function signInWithPassword(
   ctx: Context,
   { oidc, interaction, typed }: At & { typed: Parameters<typeof signIn>[1] }
 ): Promise<({ ok: true } & Onward) | Extract<SignInOutcome, { ok: false }>> {
+  // From before the password is read: one that is replaced while it is checked is cut off with whatever it opened.
+  const since = ctx.now()
   const outcome = await signIn(ctx, typed)
   if (!outcome.ok) return outcome
   const { account, guess } = outcome
@@ -177,7 +179,7 @@ export async function signInWithPassword(
     await saveProgress(oidc, interaction, change, giveBackWrites(guess))
     return { ok: true, ...stepUrl(interaction, 'verify-email') }
   }
-  const proven = { oidc, interaction, accountId: account.id, proofs, guess }
+  const proven = { oidc, interaction, accountId: account.id, proofs, guess, since }
   return { ok: true, ...(await authenticate(ctx, proven)) }
 }
 
@@ -193,6 +195,8 @@ type Proven = At & {
   trustDevice?: boolean
   /** What was right, to be given back. */
   guess?: Guess
+  /** All of it is void once the account is cut off after this moment: now, unless an earlier proof is among them. */
+  since?: Date
 }
 
 /**
@@ -201,7 +205,7 @@ type Proven = At & {
  */
 export async function authenticate(
   ctx: Context,
-  { oidc, interaction, accountId, proofs, trustDevice = false, guess }: Proven
+  { oidc, interaction, accountId, proofs, trustDevice = false, guess, since = ctx.now() }: Proven
 ): Promise<Onward> {
   const { passkeyWanted = false } = interaction.progress
   const progress = {
@@ -209,7 +213,7 @@ export async function authenticate(
     ...(passkeyWanted ? { passkeyWanted } : {}),
     ...(trustDevice ? { trustDevice } : {})
   }
-  const change = { accountId, authenticatedAt: ctx.now(), progress }
+  const change = { accountId, authenticatedAt: since, progress }
   await saveProgress(oidc, interaction, change, guess === undefined ? [] : giveBackWrites(guess))
   return stepUrl(interaction, 'consent')
 }
@@ -227,7 +231,8 @@ export async function addProof(
     accountId: account.id,
     proofs: [...proofsOf(interaction), proof],
     ...rest,
-    trustDevice: rest.trustDevice || progress.trustDevice === true
+    trustDevice: rest.trustDevice || progress.trustDevice === true,
+    since: interaction.authenticatedAt ?? ctx.now()
   })
 }
 

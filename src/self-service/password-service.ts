@@ -1,5 +1,5 @@
 // Changing one's own password, with the sessions that it ends.
-import { emailKeyOf } from '../accounts/model.ts'
+import { findAccount } from '../accounts/repository.ts'
 import { type Context, inTransaction } from '../context.ts'
 import { giveBack, type TooMany, takeGuess, type WorkNeeded } from '../credentials/guess-service.ts'
 import {
@@ -26,12 +26,15 @@ export async function changeOwnPassword(
   const prepared = await prepare(ctx, typed)
   if (!prepared.ok) return prepared
   try {
-    return await inTransaction(ctx, async tx => {
+    const outcome = await inTransaction(ctx, async tx => {
       const applied = await applyPasswordChange(tx, prepared.change)
       // Thrown, so that the change is taken back: whoever was signed out may set nothing.
       if (applied.ok && !(await endOtherSessions(tx, typed))) throw new SessionOver()
       return applied
     })
+    // Once more: until the commit, somebody could still sign in with the old password.
+    if (outcome.ok) await inTransaction(ctx, tx => endOtherSessions(tx, typed))
+    return outcome
   } catch (error) {
     if (error instanceof SessionOver) return { ok: false, reason: 'session_over' }
     throw error
@@ -40,17 +43,17 @@ export async function changeOwnPassword(
 
 type Typed = {
   accountId: string
-  email: string
   sessionUid: string
   current: unknown
   password: unknown
-  proofOfWork: ProofOfWork
+  proofOfWork?: ProofOfWork
 }
 
 /** Pays for the guess first, so that no two at once are looked at for one; only a wrong one stays paid. */
 async function prepare(ctx: Context, typed: Typed) {
-  const { email, proofOfWork } = typed
-  const taken = await takeGuess(ctx, { emailKey: emailKeyOf(email), proofOfWork })
+  const account = await findAccount(ctx.sql, typed.accountId)
+  if (account === null) return { ok: false, reason: 'session_over' } as const
+  const taken = await takeGuess(ctx, { emailKey: account.emailKey, proofOfWork: typed.proofOfWork })
   if (!taken.ok) return taken
   let wrong = false
   try {

@@ -26,7 +26,7 @@ const RequestQuery = Type.Object({ interaction: Field })
 const RequestBody = Type.Object({ email: Field, again: Field })
 const SentQuery = Type.Object({ notice: Field })
 const SentBody = Type.Object({ code: Field, password: Field })
-const notices = ['resent', 'ended'] as const
+const notices = ['resent', 'ended', 'restored'] as const
 const form = { preValidation: requireCsrf, config: { rateLimit: {} } }
 
 /** Mounts the pages of a forgotten password, and the address at which password managers look for a change of one. */

@@ -7,7 +7,7 @@ import { hashPassword } from '../credentials/hashing.ts'
 import type { PasswordFault } from '../credentials/model.ts'
 import { judgeNewPassword } from '../credentials/password-policy-service.ts'
 import { type ResetClaim, readResetLink, takeResetClaim, tryResetCode } from '../credentials/reset-service.ts'
-import { untrustDevices } from '../sessions/service.ts'
+import { untrustDevices } from '../sessions/device-service.ts'
 
 type Refusal = { ok: false; reason: 'invalid' } | { ok: false; reason: 'faulty'; fault: PasswordFault }
 
@@ -69,12 +69,16 @@ async function resetWith(
   if (fault !== null) return { ok: false, reason: 'faulty', fault }
   // Before the transaction: nobody waits for a connection that waits for a hash.
   const passwordHash = await hashPassword(ctx.config, password as string)
-  return await inTransaction(ctx, async tx => {
+  const account = await inTransaction(ctx, async tx => {
     const account = await takeResetClaim(tx, claim, passwordHash)
-    if (account === null) return invalid
+    if (account === null) return null
     await endAllTokens(tx, account.id)
-    await untrustDevices(tx, account.id)
+    await untrustDevices(tx.sql, account.id)
     await sendNotice(tx, account, { kind: 'password_changed', data: {} })
-    return { ok: true }
+    return account
   })
+  if (account === null) return invalid
+  // Once more: until the commit, somebody could still sign in with the old password.
+  await endAllTokens(ctx, account.id)
+  return { ok: true }
 }

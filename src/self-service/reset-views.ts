@@ -43,7 +43,7 @@ export type ResetSentData = NewPasswordData & {
   action: string
   resendAction: string
   email: string
-  notice: null | 'resent' | 'ended'
+  notice: null | 'resent' | 'ended' | 'restored'
   faults: { code?: 'missing' | 'invalid'; password?: PasswordFault }
 }
 
@@ -63,6 +63,7 @@ export const resetSentPage = definePage<ResetSentData>(
     fresh: sent,
     resent: { ...sent, notice: 'resent' },
     'after-not-me': { ...sent, notice: 'ended' },
+    'after-undo': { ...sent, notice: 'restored' },
     missing: { ...sent, faults: { code: 'missing', password: 'missing' } },
     'wrong-code': { ...sent, faults: { code: 'invalid' } },
     'short-password': { ...sent, faults: { password: 'too_short' } },
@@ -83,6 +84,8 @@ export const resetSentPage = definePage<ResetSentData>(
       {
         resent:
           'If the address belongs to an account, a new mail is on its way. Only the newest one counts, and after several within an hour no more are sent.',
+        restored:
+          'Your account has this address again. Everybody is signed out of it, and its old password no longer opens it. Choose a new one to get back in.',
         ended:
           'Everybody is signed out of your account, and its old password no longer opens it. Choose a new one to get back in.'
       }[data.notice]
