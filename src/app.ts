@@ -42,6 +42,7 @@ import { mountSecurity } from './self-service/security-routes.ts'
 import { mountUndoAddress } from './self-service/undo-address-routes.ts'
 import { mountWellKnown } from './self-service/well-known-routes.ts'
 import { deviceRetention } from './sessions/device-service.ts'
+import { newDeviceHandlers } from './sessions/new-device-service.ts'
 import { sessionRetention } from './sessions/service.ts'
 
 export type AppOptions = {
@@ -112,7 +113,7 @@ export async function startApp({
       : createSmtpTransport({ ...config, smtpUrl: config.smtpUrl }, now)
   if (plan !== false)
     await jobs.work(ctx, {
-      handlers: { ...mailHandlers(config, transport), ...guessHandlers },
+      handlers: { ...mailHandlers(config, transport), ...guessHandlers, ...newDeviceHandlers },
       recurring: recurringJobs(),
       ...plan
     })

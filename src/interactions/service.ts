@@ -43,6 +43,7 @@ import {
   saveProgress
 } from '../oidc/service.ts'
 import { noteDevice } from '../sessions/device-service.ts'
+import { announceDevice } from '../sessions/new-device-service.ts'
 import { nextStep, type Progress, type SecondFactorDue, type Step, secondFactorDue } from './model.ts'
 
 export function progressOf(interaction: Interaction, config: Config, now: Date): Progress {
@@ -153,7 +154,10 @@ async function finish(
       ? null
       : noteDevice(ctx, { accountId, trust: interaction.progress.trustDevice === true })
   const url = await finishInteraction(oidc, interaction, facts, [...events, ...(device?.writes ?? [])])
-  return { url, ...(device === null ? {} : { deviceToken: device.outcome().token }) }
+  if (device === null) return { url }
+  const { token: deviceToken, newDeviceId: deviceId } = device.outcome()
+  if (deviceId !== null) await announceDevice(ctx, { accountId, deviceId })
+  return { url, deviceToken }
 }
 
 /**
@@ -248,7 +252,10 @@ export async function signUpAndWait(
   const outcome = await signUp(ctx, { ...typed, interactionUid: interaction.uid })
   if (!outcome.ok) return outcome
   // The account may be somebody else's: it is kept for the mail's link to match, and nothing is proven by it.
-  const progress = { pendingEmail: outcome.email, proofs: [proofNow(ctx, 'password')] }
+  const progress = {
+    pendingEmail: outcome.email,
+    ...(typed.withPasskey ? { passkeyWanted: true } : { proofs: [proofNow(ctx, 'password')] })
+  }
   await saveProgress(oidc, interaction, {
     accountId: outcome.pendingAccountId,
     authenticatedAt: null,
