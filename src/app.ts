@@ -7,6 +7,7 @@ import { accountRetention } from './accounts/service.ts'
 import { auditPartitionsJob } from './audit/service.ts'
 import type { Config } from './config/schema.ts'
 import type { Context } from './context.ts'
+import { guessHandlers, guessRetention } from './credentials/guess-service.ts'
 import { credentialRetention } from './credentials/retention-service.ts'
 import type { Pool } from './db/connect.ts'
 import { type Listener, listen } from './db/listen.ts'
@@ -37,7 +38,10 @@ import { mountAccount } from './self-service/account-routes.ts'
 import { mountNotMe } from './self-service/not-me-routes.ts'
 import { mountResetLink } from './self-service/reset-link-routes.ts'
 import { mountReset } from './self-service/reset-routes.ts'
+import { mountSecurity } from './self-service/security-routes.ts'
+import { mountUndoAddress } from './self-service/undo-address-routes.ts'
 import { mountWellKnown } from './self-service/well-known-routes.ts'
+import { deviceRetention } from './sessions/device-service.ts'
 import { sessionRetention } from './sessions/service.ts'
 
 export type AppOptions = {
@@ -93,9 +97,11 @@ export async function startApp({
   mountInteractions(http, ctx, oidc)
   mountEmailLink(http, ctx, oidc)
   mountAccount(http)
+  mountSecurity(http, ctx, oidc)
   mountReset(http, ctx, oidc)
   mountResetLink(http, ctx)
   mountNotMe(http, ctx, oidc)
+  mountUndoAddress(http, ctx, oidc)
   if (config.developmentMailbox) mountMailbox(http, ctx)
   await http.ready()
 
@@ -105,7 +111,11 @@ export async function startApp({
       ? createMailboxTransport(ctx)
       : createSmtpTransport({ ...config, smtpUrl: config.smtpUrl }, now)
   if (plan !== false)
-    await jobs.work(ctx, { handlers: mailHandlers(config, transport), recurring: recurringJobs(), ...plan })
+    await jobs.work(ctx, {
+      handlers: { ...mailHandlers(config, transport), ...guessHandlers },
+      recurring: recurringJobs(),
+      ...plan
+    })
   const close = async () => {
     // Requests under way may end; sockets that browsers hold open without using them may not hold us up.
     const patience = setTimeout(() => http.server.closeAllConnections(), drainMilliseconds)
@@ -169,8 +179,10 @@ function recurringJobs(): RecurringJob[] {
     retentionJob([
       ...accountRetention,
       ...credentialRetention,
+      ...guessRetention,
       ...mailRetention,
       ...sessionRetention,
+      ...deviceRetention,
       ...protocolRetention
     ]),
     { name: 'signing-keys', everySeconds: 3600, run: async ctx => void (await finishRotations(ctx)) },

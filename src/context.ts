@@ -16,7 +16,13 @@ export type Context = {
 }
 
 /** What the audit trail and the limits know of a request. */
-export type RequestFacts = { id: string; ip: string; userAgent: string }
+export type RequestFacts = {
+  id: string
+  ip: string
+  userAgent: string
+  /** The browser's device cookie, whether or not anybody has signed in there. It is nobody's proof of anything alone. */
+  deviceToken?: string
+}
 
 /**
  * Runs a use case in one transaction; inside another one it joins that.

@@ -23,7 +23,9 @@ const loaded = loadConfig(
     DATABASE_URL: databaseUrl,
     ENCRYPTION_KEY: encryptionKey,
     // Everybody here has one address.
-    REQUESTS_PER_ADDRESS_PER_MINUTE: '1000000'
+    REQUESTS_PER_ADDRESS_PER_MINUTE: '1000000',
+    FAILURES_PER_NETWORK_PER_HOUR: '1000000',
+    SIGN_UPS_PER_NETWORK_PER_HOUR: '1000000'
   },
   { writeSecrets: false }
 )

@@ -20,6 +20,9 @@ export type Account = {
   updatedAt: Date
 }
 
+/** The key of an address that is an account's: what `parseEmail` made of it. */
+export const emailKeyOf = (email: string): string => email.toLowerCase()
+
 export type ParsedEmail =
   | { ok: true; email: string; emailKey: string }
   | { ok: false; reason: 'missing' | 'invalid' | 'too_long' }

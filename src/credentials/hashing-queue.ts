@@ -19,6 +19,11 @@ export type HashingQueue = {
    * thought to take until the first ones have been measured.
    */
   run: <T>(expectedMs: number, hash: () => Promise<T>) => Promise<T>
+  /**
+   * Keeps a place for a hash that is still to be asked for, while what must come before it is read or written. Throws
+   * HashingBusy as `run` does: who cannot be served costs nothing else. The place is given up by calling the answer.
+   */
+  join: (expectedMs: number) => () => void
   waiting: () => number
 }
 
@@ -28,7 +33,14 @@ const weight = 0.1
 export function createHashingQueue({ slots, maxWaitMs }: { slots: number; maxWaitMs: number }): HashingQueue {
   const waiting: (() => void)[] = []
   let running = 0
+  let places = 0
   let meanMs: number | null = null
+
+  /** The wait of one who comes behind `ahead` others. */
+  const checkWait = (ahead: number, expectedMs: number) => {
+    const waitMs = ((ahead + 1) * (meanMs ?? expectedMs)) / slots
+    if (waitMs > maxWaitMs) throw new HashingBusy(Math.max(1, Math.ceil(waitMs / 1000)))
+  }
 
   const release = (startedAt: number, expectedMs: number) => {
     meanMs = (1 - weight) * (meanMs ?? expectedMs) + weight * (performance.now() - startedAt)
@@ -40,11 +52,21 @@ export function createHashingQueue({ slots, maxWaitMs }: { slots: number; maxWai
 
   return {
     waiting: () => waiting.length,
+    join: expectedMs => {
+      if (running + places >= slots) checkWait(waiting.length + places, expectedMs)
+      places++
+      let held = true
+      return () => {
+        if (held) places--
+        held = false
+      }
+    },
     run: async (expectedMs, hash) => {
-      const waitMs = ((waiting.length + 1) * (meanMs ?? expectedMs)) / slots
       if (running < slots) running++
-      else if (waitMs > maxWaitMs) throw new HashingBusy(Math.max(1, Math.ceil(waitMs / 1000)))
-      else await new Promise<void>(resolve => waiting.push(resolve))
+      else {
+        checkWait(waiting.length, expectedMs)
+        await new Promise<void>(resolve => waiting.push(resolve))
+      }
       const startedAt = performance.now()
       try {
         return await hash()

@@ -15,6 +15,14 @@ const queue = createHashingQueue({ slots: availableParallelism(), maxWaitMs: 200
 const expectedMs = ({ memoryKib, iterations }: Argon2Cost) => (25 * memoryKib * iterations) / (19_456 * 2)
 
 /**
+ * Keeps a place in the line of hashes while a guess is paid for. To be given up before the hash is asked for, and in any
+ * case.
+ *
+ * @throws HashingBusy as `hashPassword`
+ */
+export const joinHashing = (config: Config): (() => void) => queue.join(expectedMs(config.argon2))
+
+/**
  * Hashes a password that `checkNewPassword` has passed, as a PHC string.
  *
  * @throws HashingBusy when more hashes wait than two seconds suffice for

@@ -1,24 +1,5 @@
 // Password hashes. A person has one password at most.
-import type { Account } from '../accounts/model.ts'
 import type { Sql } from '../db/connect.ts'
-
-export type AccountWithPassword = { account: Account; passwordHash: string | null }
-
-/** A person and their password's hash, in one statement; null when nobody has this address. */
-export async function findAccountWithPassword(
-  sql: Sql,
-  emailKey: string
-): Promise<AccountWithPassword | null> {
-  // read-only join: a sign-in is one statement, so the account comes with its password
-  const [row] = await sql<(Account & { passwordHash: string | null })[]>`
-    select accounts.*, password_credentials.password_hash
-    from accounts left join password_credentials on password_credentials.account_id = accounts.id
-    where accounts.email_key = ${emailKey}
-  `
-  if (row === undefined) return null
-  const { passwordHash, ...account } = row
-  return { account, passwordHash }
-}
 
 export async function findPasswordHash(sql: Sql, accountId: string): Promise<string | null> {
   const [row] = await sql<{ passwordHash: string }[]>`

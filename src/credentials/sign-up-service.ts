@@ -16,15 +16,27 @@ import { findAccount } from '../accounts/repository.ts'
 import { findOrCreateAccount } from '../accounts/service.ts'
 import { recordEvent } from '../audit/service.ts'
 import { type Context, inTransaction } from '../context.ts'
-import { hashPassword, verifyPassword } from './hashing.ts'
+import type { Guess } from './guess-model.ts'
+import { giveBack, takeSignUp, type WorkNeeded } from './guess-service.ts'
+import { hashPassword, joinHashing, verifyPassword } from './hashing.ts'
+import { HashingBusy } from './hashing-queue.ts'
 import type { PasswordFault } from './model.ts'
 import { judgeNewPassword } from './password-policy-service.ts'
+import type { ProofOfWork } from './proof-of-work-model.ts'
 import { findPasswordHash, insertPassword, updatePassword } from './repository.ts'
 
 export type SignUpFaults = {
   email?: 'missing' | 'invalid' | 'too_long'
   name?: 'missing' | 'too_long' | 'invalid'
   password?: PasswordFault
+}
+
+export type SignUpTyped = {
+  email: unknown
+  name: unknown
+  password: unknown
+  interactionUid: string | null
+  proofOfWork?: ProofOfWork
 }
 
 export type SignUpOutcome =
@@ -39,6 +51,7 @@ export type SignUpOutcome =
       pendingAccountId: string
     }
   | { ok: false; faults: SignUpFaults }
+  | WorkNeeded
 
 /**
  * Signs a person up at an address, and writes to it.
@@ -48,15 +61,12 @@ export type SignUpOutcome =
  *   now, and confirming it sets them, so that a stranger who was first has gained nothing.
  * - A verified one: its owner is told that they have an account.
  *
- * The answer, the statements and the hashing are the same in each case. All faults are told at once. Records
- * `account.created` or `account.sign_up_repeated`.
+ * The answer, the statements and the hashing are the same in each case. All faults are told at once; `work_needed` is
+ * `takeSignUp`'s, once there are none. Records `account.created` or `account.sign_up_repeated`.
  *
- * @throws HashingBusy before anything is read or written
+ * @throws HashingBusy; no sign-up is counted then
  */
-export async function signUp(
-  ctx: Context,
-  typed: { email: unknown; name: unknown; password: unknown; interactionUid: string | null }
-): Promise<SignUpOutcome> {
+export async function signUp(ctx: Context, typed: SignUpTyped): Promise<SignUpOutcome> {
   const email = parseEmail(typed.email)
   const name = parseName(typed.name)
   const passwordFault = await judgeNewPassword(ctx, typed.password, {
@@ -71,8 +81,11 @@ export async function signUp(
     }
     return { ok: false, faults }
   }
+  const leave = joinHashing(ctx.config)
+  const taken = await takeSignUp(ctx, typed.proofOfWork).finally(leave)
+  if (!taken.ok) return taken
   // Before the transaction: nobody waits for a connection that waits for a hash.
-  const passwordHash = await hashPassword(ctx.config, typed.password as string)
+  const passwordHash = await hashPaidFor(ctx, typed.password as string, taken)
   const person = { email: email.email, emailKey: email.emailKey, name: name.name }
   return await inTransaction(ctx, async tx => {
     const { account, created } = await findOrCreateAccount(tx, person)
@@ -87,6 +100,15 @@ export async function signUp(
     await recordEvent(tx, { type, accountId: account.id })
     return { ok: true, email: person.email, pendingAccountId: account.id }
   })
+}
+
+async function hashPaidFor(ctx: Context, password: string, paid: Pick<Guess, 'payments'>): Promise<string> {
+  try {
+    return await hashPassword(ctx.config, password)
+  } catch (error) {
+    if (error instanceof HashingBusy) await giveBack(ctx, paid)
+    throw error
+  }
 }
 
 /**

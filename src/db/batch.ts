@@ -13,11 +13,19 @@ export type Write = {
   text: (bind: (value: Value) => string) => string
   /** The write happens only if that earlier write of the batch hit a row. Its text then ends in `where …` or `on conflict`-free `select`. */
   onlyAfter?: Write
+  /** Told how many rows it hit, once the batch has run. */
+  onCount?: (count: number) => void
 }
 
 /** How many rows each write hit, in the order they were given. */
 export async function runBatch(sql: Sql, writes: readonly Write[]): Promise<number[]> {
   if (writes.length === 0) return []
+  const counts = await send(sql, writes)
+  for (const [index, { onCount }] of writes.entries()) onCount?.(counts[index] ?? 0)
+  return counts
+}
+
+async function send(sql: Sql, writes: readonly Write[]): Promise<number[]> {
   const values: Value[] = []
   const bind = (value: Value) => `$${values.push(value)}`
   const [first] = writes

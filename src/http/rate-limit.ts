@@ -2,8 +2,9 @@
 import rateLimit from '@fastify/rate-limit'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../config/schema.ts'
+import { networkOf } from '../lib/networks.ts'
 import { TooManyRequests, withFacts } from './errors.ts'
-import { addressOf, networkOf } from './request-context.ts'
+import { addressOf } from './request-context.ts'
 
 const hidden = { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false }
 

@@ -1,19 +1,32 @@
 // The second step: a code, a passkey or key, or a recovery code. Who is here has proven one factor and reaches nothing else.
 import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
+import { emailKeyOf } from '../accounts/model.ts'
 import type { FactorFacts } from '../credentials/factor-model.ts'
+import { takeGuess, workAhead } from '../credentials/guess-service.ts'
 import type { Proof } from '../credentials/proof-model.ts'
 import { useRecoveryCode } from '../credentials/recovery-code-service.ts'
 import { verifyTotp } from '../credentials/totp-service.ts'
 import { beginSecondFactor, finishSecondFactor } from '../credentials/webauthn-sign-in-service.ts'
 import { answerScript } from '../http/script-answer.ts'
+import { noWaiting } from '../http/waiting.ts'
 import { hashToken } from '../lib/tokens.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { type SecondFactorData, type SecondFactorMethod, secondFactorPage } from './second-factor-views.ts'
 import { addProof, phishingResistanceDue, proofNow } from './service.ts'
-import { Field, redirect, type Steps, show, type Visit } from './visit-routes.ts'
+import {
+  Field,
+  redirect,
+  type Steps,
+  show,
+  showWaiting,
+  type Visit,
+  WorkFields,
+  waitingOf,
+  workIn
+} from './visit-routes.ts'
 
-const CodeBody = Type.Object({ code: Field, trust: Field })
+const CodeBody = Type.Object({ code: Field, trust: Field, ...WorkFields })
 
 export function mountSecondFactor({ page, form }: Steps, oidc: Oidc): void {
   page('second-factor', async visit => {
@@ -25,14 +38,13 @@ export function mountSecondFactor({ page, form }: Steps, oidc: Oidc): void {
   form('second-factor/totp', {
     step: 'second-factor',
     body: CodeBody,
-    act: async (visit, { code, trust }) =>
+    act: async (visit, typed) =>
       await answer(visit, {
         oidc,
         method: 'totp',
-        code,
-        trust,
+        typed,
         prove: async account => {
-          const outcome = await verifyTotp(visit.ctx, { accountId: account.id, code })
+          const outcome = await verifyTotp(visit.ctx, { accountId: account.id, code: typed.code })
           return outcome.ok ? proofNow(visit.ctx, 'totp') : null
         }
       })
@@ -41,14 +53,13 @@ export function mountSecondFactor({ page, form }: Steps, oidc: Oidc): void {
   form('second-factor/recovery-code', {
     step: 'second-factor',
     body: CodeBody,
-    act: async (visit, { code }) =>
+    act: async (visit, { trust: _, ...typed }) =>
       await answer(visit, {
         oidc,
         method: 'recovery_code',
-        code,
-        trust: undefined,
+        typed,
         prove: async account => {
-          const outcome = await useRecoveryCode(visit.ctx, { account, code })
+          const outcome = await useRecoveryCode(visit.ctx, { account, code: typed.code })
           return outcome.ok ? proofNow(visit.ctx, 'recovery_code') : null
         }
       })
@@ -83,20 +94,29 @@ function mountPasskey(form: Steps['form'], oidc: Oidc): void {
 type Try = {
   oidc: Oidc
   method: SecondFactorMethod
-  code: unknown
-  trust: unknown
+  typed: Record<string, unknown>
   prove: (account: { id: string; email: string }) => Promise<Proof | null>
 }
 
-async function answer(visit: Visit, { oidc, method, code, trust, prove }: Try): Promise<FastifyReply> {
+/** A typed code is a guess at the account, as a password is, and counts with those. */
+async function answer(visit: Visit, { oidc, method, typed, prove }: Try): Promise<FastifyReply> {
   const { interaction, ctx, reply } = visit
   const { account } = interaction
-  const again = (problem: SecondFactorData['problem']) =>
-    show(visit, secondFactorPage, secondFactorData(visit, { method, problem }), 422)
-  if (account === null || code === undefined || code === '') return await again('missing')
+  const again = (over: Partial<SecondFactorData>) => secondFactorData(visit, { method, ...over })
+  if (account === null || typed.code === undefined || typed.code === '')
+    return await show(visit, secondFactorPage, again({ problem: 'missing' }), 422)
+  const emailKey = emailKeyOf(account.email)
+  const taken = await takeGuess(ctx, { emailKey, proofOfWork: workIn(typed) })
+  if (!taken.ok)
+    return await showWaiting(visit, secondFactorPage, again({ ...waitingOf(taken), problem: taken.reason }))
+  const { guess } = taken
   const proof = await prove(account)
-  if (proof === null) return await again('wrong_code')
-  return redirect(reply, await addProof(ctx, { oidc, interaction, proof, trustDevice: trust === 'yes' }))
+  if (proof === null) {
+    const work = waitingOf({ challenge: workAhead(ctx, guess) })
+    return await show(visit, secondFactorPage, again({ ...work, problem: 'wrong_code' }), 422)
+  }
+  const trustDevice = typed.trust === 'yes'
+  return redirect(reply, await addProof(ctx, { oidc, interaction, proof, trustDevice, guess }))
 }
 
 /** What this person may use here, the strongest first. A demand for a phishing-resistant proof leaves passkeys alone. */
@@ -121,7 +141,7 @@ export const secondFactorData = (
     accountEmail: interaction.account?.email ?? '',
     others: methodsOf(visit).filter(method => method !== over.method),
     problem: null,
-    retryAfterSeconds: null,
+    ...noWaiting,
     trustDays: ctx.config.trustedDeviceDays === 0 ? null : ctx.config.trustedDeviceDays,
     cancelAction: `/interaction/${interaction.uid}/cancel`,
     ...over

@@ -1,9 +1,10 @@
 // The pages of the second step, and their words.
 import { definePage } from '../http/view.ts'
+import { noWaiting, type Waiting, waitingTexts } from '../http/waiting.ts'
 
 export type SecondFactorMethod = 'passkey' | 'totp' | 'recovery_code'
 
-export type SecondFactorData = {
+export type SecondFactorData = Waiting & {
   /** Where this step's forms go, without a slash at the end. */
   base: string
   clientName: string
@@ -11,19 +12,10 @@ export type SecondFactorData = {
   method: SecondFactorMethod
   /** The other ways that this person has. */
   others: SecondFactorMethod[]
-  problem: null | 'missing' | 'wrong_code' | 'too_many' | 'refused'
-  /** With `too_many`: how long to wait. */
-  retryAfterSeconds: number | null
+  problem: null | 'missing' | 'wrong_code' | 'too_many' | 'work_needed' | 'refused'
   /** For how many days this browser may be trusted; null: not offered. */
   trustDays: number | null
   cancelAction: string
-}
-
-/** A span of time as people say it, rounded up. */
-export function inWords(seconds: number): string {
-  if (seconds < 60) return seconds === 1 ? 'one second' : `${Math.ceil(seconds)} seconds`
-  const minutes = Math.ceil(seconds / 60)
-  return minutes === 1 ? 'one minute' : `${minutes} minutes`
 }
 
 const sample: SecondFactorData = {
@@ -33,7 +25,7 @@ const sample: SecondFactorData = {
   method: 'totp',
   others: ['passkey', 'recovery_code'],
   problem: null,
-  retryAfterSeconds: null,
+  ...noWaiting,
   trustDays: 30,
   cancelAction: '/interaction/Ab3/cancel'
 }
@@ -48,18 +40,24 @@ export const secondFactorPage = definePage<SecondFactorData>(
     'totp-missing': { ...sample, problem: 'missing' },
     'totp-wrong': { ...sample, problem: 'wrong_code' },
     'totp-too-many': { ...sample, problem: 'too_many', retryAfterSeconds: 120 },
+    'totp-work-needed': {
+      ...sample,
+      problem: 'work_needed',
+      retryAfterSeconds: 20,
+      challenge: '17.1795436400.c2FtcGxlLW5vbmNl.c3RhbXA'
+    },
     passkey,
     'passkey-refused': { ...passkey, problem: 'refused' },
     recovery,
     'recovery-wrong': { ...recovery, problem: 'wrong_code' }
   },
-  ({ problem, method, retryAfterSeconds, trustDays }) => ({
+  ({ problem, method, trustDays, ...waiting }) => ({
     problemText:
       problem &&
       {
         missing: null,
         wrong_code: null,
-        too_many: `There were too many tries. Wait ${inWords(retryAfterSeconds ?? 60)}, then try again.`,
+        ...waitingTexts(waiting),
         refused: 'That did not work, so nothing was changed. Try again, or use another way below.'
       }[problem],
     faultText:

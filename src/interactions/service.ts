@@ -1,8 +1,17 @@
 // The steps of a sign-in: each decides, writes how far the person is, and says where to go on.
 import { type EmailToken, findEmailToken } from '../accounts/email-token-repository.ts'
+import { emailKeyOf } from '../accounts/model.ts'
 import { eventWrite } from '../audit/service.ts'
 import type { Config } from '../config/schema.ts'
 import { type Context, inTransaction } from '../context.ts'
+import type { Guess } from '../credentials/guess-model.ts'
+import {
+  giveBackWrites,
+  type TooMany,
+  takeGuess,
+  type WorkNeeded,
+  workAhead
+} from '../credentials/guess-service.ts'
 import {
   acrOf,
   amrOf,
@@ -12,14 +21,16 @@ import {
   rankOf,
   twoFactors
 } from '../credentials/proof-model.ts'
-import { signIn } from '../credentials/service.ts'
+import type { ProofOfWork } from '../credentials/proof-of-work-model.ts'
+import { type SignInOutcome, signIn } from '../credentials/service.ts'
 import {
   confirmEmailByCode,
   confirmEmailByToken,
   fitsSignUp,
   isContested,
   resendConfirmation,
-  type SignUpFaults,
+  type SignUpOutcome,
+  type SignUpTyped,
   signUp
 } from '../credentials/sign-up-service.ts'
 import { equalBytes, hashToken } from '../lib/tokens.ts'
@@ -31,6 +42,7 @@ import {
   resumeInteraction,
   saveProgress
 } from '../oidc/service.ts'
+import { noteDevice } from '../sessions/device-service.ts'
 import { nextStep, type Progress, type SecondFactorDue, type Step, secondFactorDue } from './model.ts'
 
 export function progressOf(interaction: Interaction, config: Config, now: Date): Progress {
@@ -68,9 +80,15 @@ function isFresh(interaction: Interaction, config: Config, now: Date): boolean {
   if (hasFirstFactor(proofsOf(interaction))) return true
   return standing !== null && now.getTime() - standing.at.getTime() <= config.recentSignInSeconds * 1000
 }
+/** The sign-in that a step belongs to. */
+type At = { oidc: Oidc; interaction: Interaction }
 
 /** Where the browser goes from here: the next step's page, or back to the application. */
-export type Onward = { url: string }
+export type Onward = {
+  url: string
+  /** What the browser's device cookie holds from here on: somebody has completed a sign-in there. */
+  deviceToken?: string
+}
 
 const stepUrl = ({ uid }: Interaction, step: string): Onward => ({ url: `/interaction/${uid}/${step}` })
 
@@ -129,35 +147,40 @@ async function finish(
       details: { acr: facts.authentication?.acr ?? '', amr: facts.authentication?.amr ?? [] }
     })
   ]
-  return { url: await finishInteraction(oidc, interaction, facts, events) }
+  // Where a session stands for the person, the browser was noted when that began.
+  const device =
+    facts.authentication === null
+      ? null
+      : noteDevice(ctx, { accountId, trust: interaction.progress.trustDevice === true })
+  const url = await finishInteraction(oidc, interaction, facts, [...events, ...(device?.writes ?? [])])
+  return { url, ...(device === null ? {} : { deviceToken: device.outcome().token }) }
 }
 
 /**
  * Signs in with a password and goes on. A right password at an address that nobody has confirmed sends the
- * confirmation first.
+ * confirmation first. The refusals are `signIn`'s.
  *
- * @throws HashingBusy before anything is written
+ * @throws HashingBusy; no guess is counted then
  */
 export async function signInWithPassword(
   ctx: Context,
-  {
-    oidc,
-    interaction,
-    email,
-    password
-  }: { oidc: Oidc; interaction: Interaction; email: unknown; password: unknown }
-): Promise<({ ok: true } & Onward) | { ok: false; reason: 'wrong_credentials' }> {
-  const outcome = await signIn(ctx, { email, password })
+  { oidc, interaction, typed }: At & { typed: Parameters<typeof signIn>[1] }
+): Promise<({ ok: true } & Onward) | Extract<SignInOutcome, { ok: false }>> {
+  // From before the password is read: one that is replaced while it is checked is cut off with whatever it opened.
+  const since = ctx.now()
+  const outcome = await signIn(ctx, typed)
   if (!outcome.ok) return outcome
-  const { account } = outcome
+  const { account, guess } = outcome
   const proofs = [proofNow(ctx, 'password')]
   if (account.emailVerifiedAt === null) {
     await resendConfirmation(ctx, { accountId: account.id, interactionUid: interaction.uid })
     const progress = { pendingEmail: account.email, proofs }
-    await saveProgress(oidc, interaction, { accountId: account.id, authenticatedAt: null, progress })
+    const change = { accountId: account.id, authenticatedAt: null, progress }
+    await saveProgress(oidc, interaction, change, giveBackWrites(guess))
     return { ok: true, ...stepUrl(interaction, 'verify-email') }
   }
-  return { ok: true, ...(await authenticate(ctx, { oidc, interaction, accountId: account.id, proofs })) }
+  const proven = { oidc, interaction, accountId: account.id, proofs, guess, since }
+  return { ok: true, ...(await authenticate(ctx, proven)) }
 }
 
 export const proofNow = (ctx: Context, method: Proof['method']): Proof => ({
@@ -165,13 +188,15 @@ export const proofNow = (ctx: Context, method: Proof['method']): Proof => ({
   at: ctx.now().toISOString()
 })
 
-type Proven = {
-  oidc: Oidc
-  interaction: Interaction
+type Proven = At & {
   accountId: string
   proofs: Proof[]
   /** The person asks not to be asked for the second factor here again. */
   trustDevice?: boolean
+  /** What was right, to be given back. */
+  guess?: Guess
+  /** All of it is void once the account is cut off after this moment: now, unless an earlier proof is among them. */
+  since?: Date
 }
 
 /**
@@ -180,7 +205,7 @@ type Proven = {
  */
 export async function authenticate(
   ctx: Context,
-  { oidc, interaction, accountId, proofs, trustDevice = false }: Proven
+  { oidc, interaction, accountId, proofs, trustDevice = false, guess, since = ctx.now() }: Proven
 ): Promise<Onward> {
   const { passkeyWanted = false } = interaction.progress
   const progress = {
@@ -188,19 +213,15 @@ export async function authenticate(
     ...(passkeyWanted ? { passkeyWanted } : {}),
     ...(trustDevice ? { trustDevice } : {})
   }
-  await saveProgress(oidc, interaction, { accountId, authenticatedAt: ctx.now(), progress })
+  const change = { accountId, authenticatedAt: since, progress }
+  await saveProgress(oidc, interaction, change, guess === undefined ? [] : giveBackWrites(guess))
   return stepUrl(interaction, 'consent')
 }
 
 /** Adds a proof to those of a sign-in that is under way. */
 export async function addProof(
   ctx: Context,
-  {
-    oidc,
-    interaction,
-    proof,
-    trustDevice
-  }: { oidc: Oidc; interaction: Interaction; proof: Proof; trustDevice: boolean }
+  { oidc, interaction, proof, ...rest }: At & { proof: Proof; trustDevice: boolean; guess?: Guess }
 ): Promise<Onward> {
   const { account, progress } = interaction
   if (account === null) throw new Error('a further proof needs a person')
@@ -209,23 +230,21 @@ export async function addProof(
     interaction,
     accountId: account.id,
     proofs: [...proofsOf(interaction), proof],
-    trustDevice: trustDevice || progress.trustDevice === true
+    ...rest,
+    trustDevice: rest.trustDevice || progress.trustDevice === true,
+    since: interaction.authenticatedAt ?? ctx.now()
   })
 }
 
 /**
  * Signs up and waits for the confirmation: for a new address and a taken one alike.
  *
- * @throws HashingBusy before anything is written
+ * @throws HashingBusy; no sign-up is counted then
  */
 export async function signUpAndWait(
   ctx: Context,
-  {
-    oidc,
-    interaction,
-    ...typed
-  }: { oidc: Oidc; interaction: Interaction; email: unknown; name: unknown; password: unknown }
-): Promise<({ ok: true } & Onward) | { ok: false; faults: SignUpFaults }> {
+  { oidc, interaction, typed }: At & { typed: Omit<SignUpTyped, 'interactionUid'> }
+): Promise<({ ok: true } & Onward) | Extract<SignUpOutcome, { ok: false }>> {
   const outcome = await signUp(ctx, { ...typed, interactionUid: interaction.uid })
   if (!outcome.ok) return outcome
   // The account may be somebody else's: it is kept for the mail's link to match, and nothing is proven by it.
@@ -238,23 +257,31 @@ export async function signUpAndWait(
   return { ok: true, ...stepUrl(interaction, 'verify-email') }
 }
 
-/** Confirms the address by the code that was typed, and goes on signed in. */
+type CodeRefusal = {
+  ok: false
+  reason: 'invalid' | 'expired' | 'no_attempts_left'
+  /** The work that the network's next try needs. */
+  challenge?: string | null
+}
+
+/**
+ * Confirms the address by the code that was typed, and goes on signed in. A code is a guess at the account: `too_many` and
+ * `work_needed` are `takeGuess`'s.
+ */
 export async function verifyByCode(
   ctx: Context,
-  { oidc, interaction, code }: { oidc: Oidc; interaction: Interaction; code: unknown }
-): Promise<({ ok: true } & Onward) | { ok: false; reason: 'invalid' | 'expired' | 'no_attempts_left' }> {
+  { oidc, interaction, typed }: At & { typed: { code: unknown; proofOfWork: ProofOfWork } }
+): Promise<({ ok: true } & Onward) | CodeRefusal | TooMany | WorkNeeded> {
   if (interaction.account === null) return { ok: false, reason: 'invalid' }
-  const outcome = await confirmEmailByCode(ctx, {
-    accountId: interaction.account.id,
-    interactionUid: interaction.uid,
-    code
-  })
-  if (!outcome.ok) return outcome
+  const { id: accountId, email } = interaction.account
+  const { code, proofOfWork } = typed
+  const taken = await takeGuess(ctx, { emailKey: emailKeyOf(email), proofOfWork })
+  if (!taken.ok) return taken
+  const { guess } = taken
+  const outcome = await confirmEmailByCode(ctx, { accountId, interactionUid: interaction.uid, code })
+  if (!outcome.ok) return { ...outcome, challenge: workAhead(ctx, guess) }
   const { proofs = [proofNow(ctx, 'mail')] } = interaction.progress
-  return {
-    ok: true,
-    ...(await authenticate(ctx, { oidc, interaction, accountId: outcome.account.id, proofs }))
-  }
+  return { ok: true, ...(await authenticate(ctx, { oidc, interaction, accountId, proofs, guess })) }
 }
 
 /** Sends the confirmation once more. */

@@ -4,6 +4,7 @@ import { parseEmail } from '../accounts/model.ts'
 import { HashingBusy } from '../credentials/hashing-queue.ts'
 import { beginSignIn, finishSignIn } from '../credentials/webauthn-sign-in-service.ts'
 import { answerScript } from '../http/script-answer.ts'
+import { noWaiting } from '../http/waiting.ts'
 import { hashToken } from '../lib/tokens.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { authenticate, signInWithPassword } from './service.ts'
@@ -15,28 +16,39 @@ import {
   type Steps,
   show,
   showBusy,
+  showWaiting,
   unlessBusy,
-  type Visit
+  type Visit,
+  WorkFields,
+  waitingOf,
+  workIn
 } from './visit-routes.ts'
 
-const SignInBody = Type.Object({ email: Field, password: Field })
+const SignInBody = Type.Object({ email: Field, password: Field, ...WorkFields })
 
 export function mountSignIn({ page, form }: Steps, oidc: Oidc): void {
   page('sign-in', visit => show(visit, signInPage, signInData(visit, {})))
   form('sign-in', {
     step: 'sign-in',
     body: SignInBody,
-    act: async (visit, { email, password }) => {
+    act: async (visit, { email, password, ...work }) => {
       const faults = findFaults(email, password)
       const again = { email: asText(email), faults }
       if (Object.keys(faults).length > 0) return await show(visit, signInPage, signInData(visit, again), 422)
       const outcome = await unlessBusy(
-        signInWithPassword(visit.ctx, { oidc, interaction: visit.interaction, email, password })
+        signInWithPassword(visit.ctx, {
+          oidc,
+          interaction: visit.interaction,
+          typed: { email, password, proofOfWork: workIn(work) }
+        })
       )
       if (outcome instanceof HashingBusy)
         return await showBusy(visit, outcome, signInPage, signInData(visit, { ...again, problem: 'busy' }))
       if (outcome.ok) return redirect(visit.reply, outcome)
-      return await show(visit, signInPage, signInData(visit, { ...again, problem: outcome.reason }), 422)
+      const data = signInData(visit, { ...again, ...waitingOf(outcome), problem: outcome.reason })
+      return outcome.reason === 'wrong_credentials'
+        ? await show(visit, signInPage, data, 422)
+        : await showWaiting(visit, signInPage, data)
     }
   })
   mountPasskeySignIn(form, oidc)
@@ -93,5 +105,6 @@ const signInData = (
   problem: null,
   faults: {},
   signals: null,
+  ...noWaiting,
   ...over
 })

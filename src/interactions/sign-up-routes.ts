@@ -1,6 +1,7 @@
 // Making an account in the course of a sign-in.
 import { Type } from 'typebox'
 import { HashingBusy } from '../credentials/hashing-queue.ts'
+import { noWaiting } from '../http/waiting.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { signUpAndWait } from './service.ts'
 import { type SignUpData, signUpPage } from './views.ts'
@@ -11,26 +12,37 @@ import {
   type Steps,
   show,
   showBusy,
+  showWaiting,
   unlessBusy,
-  type Visit
+  type Visit,
+  WorkFields,
+  waitingOf,
+  workIn
 } from './visit-routes.ts'
 
-const SignUpBody = Type.Object({ email: Field, name: Field, password: Field })
+const SignUpBody = Type.Object({ email: Field, name: Field, password: Field, ...WorkFields })
 
 export function mountSignUp({ page, form }: Steps, oidc: Oidc): void {
   page('sign-up', visit => show(visit, signUpPage, signUpData(visit, {})))
   form('sign-up', {
     step: 'sign-up',
     body: SignUpBody,
-    act: async (visit, { email, name, password }) => {
+    act: async (visit, { email, name, password, ...work }) => {
       const again = { email: asText(email), name: asText(name) }
       const outcome = await unlessBusy(
-        signUpAndWait(visit.ctx, { oidc, interaction: visit.interaction, email, name, password })
+        signUpAndWait(visit.ctx, {
+          oidc,
+          interaction: visit.interaction,
+          typed: { email, name, password, proofOfWork: workIn(work) }
+        })
       )
       if (outcome instanceof HashingBusy)
         return await showBusy(visit, outcome, signUpPage, signUpData(visit, { ...again, problem: 'busy' }))
       if (outcome.ok) return redirect(visit.reply, outcome)
-      return await show(visit, signUpPage, signUpData(visit, { ...again, faults: outcome.faults }), 422)
+      if ('faults' in outcome)
+        return await show(visit, signUpPage, signUpData(visit, { ...again, faults: outcome.faults }), 422)
+      const data = signUpData(visit, { ...again, ...waitingOf(outcome), problem: outcome.reason })
+      return await showWaiting(visit, signUpPage, data)
     }
   })
 }
@@ -47,5 +59,6 @@ const signUpData = (
   problem: null,
   faults: {},
   passwordMinLength: ctx.config.passwordMinLength,
+  ...noWaiting,
   ...over
 })

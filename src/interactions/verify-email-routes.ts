@@ -1,11 +1,24 @@
 // Waiting for the proof of an address, and typing its code. The mail's link has routes of its own.
 import { Type } from 'typebox'
+import { noWaiting } from '../http/waiting.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { resend, verifyByCode } from './service.ts'
 import { type VerifyEmailData, verifyEmailPage } from './views.ts'
-import { Field, redirect, remember, type Steps, show, type Visit, waitingCookie } from './visit-routes.ts'
+import {
+  Field,
+  redirect,
+  remember,
+  type Steps,
+  show,
+  showWaiting,
+  type Visit,
+  WorkFields,
+  waitingCookie,
+  waitingOf,
+  workIn
+} from './visit-routes.ts'
 
-const VerifyEmailBody = Type.Object({ code: Field })
+const VerifyEmailBody = Type.Object({ code: Field, ...WorkFields })
 const notices = ['sent', 'capped', 'waiting'] as const
 
 export function mountVerifyEmail({ page, form }: Steps, oidc: Oidc): void {
@@ -18,12 +31,19 @@ export function mountVerifyEmail({ page, form }: Steps, oidc: Oidc): void {
   form('verify-email', {
     step: 'verify-email',
     body: VerifyEmailBody,
-    act: async (visit, { code }) => {
+    act: async (visit, { code, ...work }) => {
       if (code === undefined || code === '')
         return await show(visit, verifyEmailPage, verifyData(visit, { problem: 'missing' }), 422)
-      const outcome = await verifyByCode(visit.ctx, { oidc, interaction: visit.interaction, code })
+      const outcome = await verifyByCode(visit.ctx, {
+        oidc,
+        interaction: visit.interaction,
+        typed: { code, proofOfWork: workIn(work) }
+      })
       if (outcome.ok) return redirect(visit.reply, outcome)
-      return await show(visit, verifyEmailPage, verifyData(visit, { problem: outcome.reason }), 422)
+      const data = verifyData(visit, { ...waitingOf(outcome), problem: outcome.reason })
+      return outcome.reason === 'too_many' || outcome.reason === 'work_needed'
+        ? await showWaiting(visit, verifyEmailPage, data)
+        : await show(visit, verifyEmailPage, data, 422)
     }
   })
   form('verify-email/resend', {
@@ -49,5 +69,6 @@ const verifyData = (
   email: progress.pendingEmail ?? (authenticated ? (account?.email ?? '') : ''),
   problem: null,
   notice: null,
+  ...noWaiting,
   ...over
 })

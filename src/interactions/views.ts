@@ -1,8 +1,13 @@
 // What the pages of a sign-in may show, and its words.
 import type { PasswordFault } from '../credentials/model.ts'
 import { definePage, webUrl } from '../http/view.ts'
+import { noWaiting, type Waiting, waitInWords, waitingTexts } from '../http/waiting.ts'
 
-export type SignInData = {
+/** Samples of what a page says to who tried too often. */
+const waiting: Waiting = { retryAfterSeconds: 120, challenge: null }
+const working: Waiting = { retryAfterSeconds: 20, challenge: '17.1795436400.c2FtcGxlLW5vbmNl.c3RhbXA' }
+
+export type SignInData = Waiting & {
   action: string
   signUpUrl: string
   resetUrl: string
@@ -11,7 +16,7 @@ export type SignInData = {
   again: boolean
   clientName: string
   email: string
-  problem: null | 'wrong_credentials' | 'passkey_refused' | 'too_many' | 'busy'
+  problem: null | 'wrong_credentials' | 'passkey_refused' | 'too_many' | 'work_needed' | 'busy'
   faults: { email?: 'missing' | 'invalid'; password?: 'missing' }
   cancelAction: string
   /** A passkey that is not known here: the browser may forget it. */
@@ -36,7 +41,8 @@ const signIn: SignInData = {
   problem: null,
   faults: {},
   cancelAction: '/interaction/Ab3/cancel',
-  signals: null
+  signals: null,
+  ...noWaiting
 }
 
 export const signInPage = definePage<SignInData>(
@@ -50,36 +56,37 @@ export const signInPage = definePage<SignInData>(
       problem: 'passkey_refused',
       signals: { unknownCredential: { rpId: 'id.example.org', credentialId: 'q0d1' } }
     },
-    'too-many': { ...signIn, email: 'ines.moreau@example.org', problem: 'too_many' },
+    'too-many': { ...signIn, email: 'ines.moreau@example.org', problem: 'too_many', ...waiting },
+    'work-needed': { ...signIn, email: 'ines.moreau@example.org', problem: 'work_needed', ...working },
     busy: { ...signIn, email: 'ines.moreau@example.org', problem: 'busy' },
     empty: { ...signIn, faults: { email: 'missing', password: 'missing' } },
     'invalid-email': { ...signIn, email: 'ines.moreau', faults: { email: 'invalid' } }
   },
-  ({ problem, faults }) => ({
+  data => ({
     problemText:
-      problem &&
+      data.problem &&
       {
         wrong_credentials:
           'This email address and password do not go together. Check both, or create an account if you have none.',
         passkey_refused:
           'This passkey did not sign you in. Try once more, or use your email address and password.',
-        too_many: 'There were too many tries. Wait a minute, then try again.',
+        ...waitingTexts(data),
         busy
-      }[problem],
+      }[data.problem],
     faultTexts: {
-      email: faults.email && emailFaults[faults.email],
-      password: faults.password && 'Enter your password.'
+      email: data.faults.email && emailFaults[data.faults.email],
+      password: data.faults.password && 'Enter your password.'
     }
   })
 )
 
-export type SignUpData = {
+export type SignUpData = Waiting & {
   action: string
   signInUrl: string
   clientName: string
   email: string
   name: string
-  problem: null | 'busy'
+  problem: null | 'work_needed' | 'busy'
   faults: {
     email?: 'missing' | 'invalid' | 'too_long'
     name?: 'missing' | 'too_long' | 'invalid'
@@ -96,7 +103,8 @@ const signUp: SignUpData = {
   name: '',
   problem: null,
   faults: {},
-  passwordMinLength: 15
+  passwordMinLength: 15,
+  ...noWaiting
 }
 
 const signUpAgain: SignUpData = { ...signUp, email: 'ines.moreau@example.org', name: 'Inès Moreau' }
@@ -121,10 +129,11 @@ export const signUpPage = definePage<SignUpData>(
     common: { ...signUpAgain, faults: { password: 'common' } },
     guessable: { ...signUpAgain, faults: { password: 'guessable' } },
     breached: { ...signUpAgain, faults: { password: 'breached' } },
-    busy: { ...signUpAgain, problem: 'busy' }
+    busy: { ...signUpAgain, problem: 'busy' },
+    'work-needed': { ...signUpAgain, problem: 'work_needed', ...working }
   },
-  ({ problem, faults }) => ({
-    problemText: problem && busy,
+  ({ problem, faults, ...wait }) => ({
+    problemText: problem && { ...waitingTexts(wait), busy }[problem],
     faultTexts: {
       email: faults.email && emailFaults[faults.email],
       name:
@@ -138,7 +147,7 @@ export const signUpPage = definePage<SignUpData>(
   })
 )
 
-export type VerifyEmailData = {
+export type VerifyEmailData = Waiting & {
   action: string
   resendAction: string
   startOverUrl: string
@@ -146,7 +155,7 @@ export type VerifyEmailData = {
   goOnUrl: string
   clientName: string
   email: string
-  problem: null | 'invalid' | 'expired' | 'no_attempts_left' | 'missing'
+  problem: null | 'invalid' | 'expired' | 'no_attempts_left' | 'missing' | 'too_many' | 'work_needed'
   notice: null | 'sent' | 'capped' | 'waiting'
 }
 
@@ -158,7 +167,8 @@ const verifyEmail: VerifyEmailData = {
   clientName: 'Tidewater Photos',
   email: 'ines.moreau@example.org',
   problem: null,
-  notice: null
+  notice: null,
+  ...noWaiting
 }
 
 export const verifyEmailPage = definePage<VerifyEmailData>(
@@ -169,18 +179,22 @@ export const verifyEmailPage = definePage<VerifyEmailData>(
     invalid: { ...verifyEmail, problem: 'invalid' },
     expired: { ...verifyEmail, problem: 'expired' },
     'no-attempts-left': { ...verifyEmail, problem: 'no_attempts_left' },
+    'too-many': { ...verifyEmail, problem: 'too_many', ...waiting },
+    'work-needed': { ...verifyEmail, problem: 'work_needed', ...working },
     sent: { ...verifyEmail, notice: 'sent' },
     capped: { ...verifyEmail, notice: 'capped' },
     waiting: { ...verifyEmail, notice: 'waiting' }
   },
-  ({ problem, notice }) => ({
+  ({ problem, notice, ...wait }) => ({
     faultText:
       problem &&
       {
         missing: 'Type the six digits from the mail.',
         invalid: 'This is not the code from the newest mail. Check the six digits and try again.',
         expired: 'This code is too old. Send a new mail below and use the code in it.',
-        no_attempts_left: 'This code was tried too often and is no longer good. Send a new mail below.'
+        no_attempts_left: 'This code was tried too often and is no longer good. Send a new mail below.',
+        ...waitingTexts(wait),
+        too_many: `There were too many wrong tries. Wait ${waitInWords(wait.retryAfterSeconds)}, then try again, or open the link in the mail.`
       }[problem],
     noticeText:
       notice &&

@@ -5,21 +5,24 @@ import { type TObject, Type } from 'typebox'
 import { ownClientId } from '../clients/model.ts'
 import type { Context } from '../context.ts'
 import { HashingBusy } from '../credentials/hashing-queue.ts'
+import type { ProofOfWork } from '../credentials/proof-of-work-model.ts'
 import { requireCsrf } from '../http/csrf.ts'
 import { InteractionExpired, withFacts } from '../http/errors.ts'
-import { remember } from '../http/form-fields.ts'
+import { asText, Field, remember } from '../http/form-fields.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sourceOf } from '../http/security-headers.ts'
 import { type Page, sendPage } from '../http/view.ts'
-import { hostCookieName } from '../lib/cookies.ts'
+import type { Waiting } from '../http/waiting.ts'
+import { deviceCookie, hostCookieName } from '../lib/cookies.ts'
 import { hashToken } from '../lib/tokens.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { applicationCookie, homeOf, type Interaction, readInteraction } from '../oidc/service.ts'
+import { deviceDays } from '../sessions/device-model.ts'
 import { mayShow, type StepPage } from './model.ts'
 import { goOn, type Onward, progressOf } from './service.ts'
 
-export { asText, Field, remember } from '../http/form-fields.ts'
 export { homeOf } from '../oidc/service.ts'
+export { asText, Field, remember }
 
 export const InteractionParams = Type.Object({ uid: Type.String() })
 type Typed = Record<string, unknown>
@@ -80,7 +83,7 @@ export async function visitOf(
   const { uid } = request.params as { uid: string }
   // First: the library must not see the headers that tell the address behind a proxy, and they are gone after it.
   const ctx = requestContext(service, request)
-  const device = request.cookies[hostCookieName(oidc.issuer, 'device')]
+  const device = ctx.request?.deviceToken
   const interaction = await readInteraction(oidc, uid, {
     request: request.raw,
     response: reply.raw,
@@ -110,7 +113,25 @@ async function requireOwnForm(request: FastifyRequest): Promise<void> {
   })
 }
 
-export const redirect = (reply: FastifyReply, { url }: Onward): FastifyReply => reply.redirect(url, 303)
+export function redirect(reply: FastifyReply, { url, deviceToken }: Onward): FastifyReply {
+  if (deviceToken !== undefined) keepDeviceCookie(reply, deviceToken)
+  return reply.redirect(url, 303)
+}
+
+/** By this cookie the browser is known again, for as long as browsers allow: each sign-in renews it. */
+function keepDeviceCookie(reply: FastifyReply, token: string): void {
+  const { secure, origin } = reply.server.csrf
+  const maxAge = deviceDays * 86_400
+  reply.setCookie(deviceCookie(origin), token, { path: '/', httpOnly: true, sameSite: 'lax', secure, maxAge })
+}
+
+/** The proof of work in a form, where its page asked for it. */
+export const WorkFields = { challenge: Field, solution: Field }
+export const waitingOf = (outcome: Partial<Waiting>): Waiting => ({
+  retryAfterSeconds: outcome.retryAfterSeconds ?? 0,
+  challenge: outcome.challenge ?? null
+})
+export const workIn = ({ challenge, solution }: Typed): ProofOfWork => ({ challenge, solution })
 
 export async function unlessBusy<T>(work: Promise<T>): Promise<T | HashingBusy> {
   try {
@@ -130,6 +151,16 @@ export async function show<Data extends object>(
 ): Promise<FastifyReply> {
   const source = sourceOf(interaction.redirectUri)
   return await sendPage(reply, page, data, { status, formAction: source === null ? [] : [source] })
+}
+
+/** The page again, for who has to wait or to work first. */
+export async function showWaiting<Data extends Waiting>(
+  visit: Visit,
+  page: Page<Data>,
+  data: Data
+): Promise<FastifyReply> {
+  visit.reply.header('retry-after', data.retryAfterSeconds)
+  return await show(visit, page, data, 429)
 }
 
 export async function showBusy<Data extends object>(

@@ -9,3 +9,6 @@
 export function hostCookieName(issuer: string | URL, name: string): string {
   return new URL(issuer).protocol === 'https:' ? `__Host-${name}` : name
 }
+
+/** The name of the cookie by which a browser is known again. */
+export const deviceCookie = (issuer: string | URL): string => hostCookieName(issuer, 'device')

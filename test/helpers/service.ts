@@ -5,7 +5,6 @@ import { createServer, request as httpRequest } from 'node:http'
 import { createServer as createTcpServer, type Server as TcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import Fastify from 'fastify'
 import { startDemoApp } from '../../examples/demo-app/app.ts'
 import { type App, startApp } from '../../src/app.ts'
 import { registerClient } from '../../src/clients/service.ts'
@@ -67,6 +66,8 @@ export async function startService(
       ARGON2_MEMORY_KIB: '7168',
       ARGON2_ITERATIONS: '1',
       REQUESTS_PER_ADDRESS_PER_MINUTE: '100000',
+      FAILURES_PER_NETWORK_PER_HOUR: '100000',
+      SIGN_UPS_PER_NETWORK_PER_HOUR: '100000',
       ...environment
     },
     { writeSecrets: false }
@@ -89,10 +90,7 @@ export async function startService(
       config,
       pool,
       now: () => new Date(),
-      logger:
-        onLog === undefined
-          ? createLog('silent')
-          : Fastify({ logger: { level: 'trace', stream: { write: onLog } } }).log,
+      logger: onLog === undefined ? createLog('silent') : createLog('trace', { write: onLog }),
       // Recurring jobs have tests of their own; here they would mix their statements with the requests'.
       jobs: { pollSeconds: 1, recurring: [] }
     })

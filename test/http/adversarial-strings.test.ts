@@ -12,10 +12,10 @@ import { judgeGuessing, ownWordsOf } from '../../src/credentials/password-policy
 import { parsePhc } from '../../src/credentials/phc.ts'
 import { prefersHtml } from '../../src/http/error-handler.ts'
 import { describeError } from '../../src/http/errors.ts'
-import { networkOf } from '../../src/http/request-context.ts'
 import { pageContentSecurityPolicy, sourceOf } from '../../src/http/security-headers.ts'
 import { webUrl } from '../../src/http/view.ts'
 import { isId } from '../../src/lib/ids.ts'
+import { networkOf } from '../../src/lib/networks.ts'
 import { parseSender } from '../../src/mail/model.ts'
 import { testConfig } from '../helpers/pages.ts'
 

@@ -1,0 +1,23 @@
+// Which network an address belongs to, where requests and guesses are counted.
+import { BlockList, isIPv6 } from 'node:net'
+
+const mapped = new BlockList()
+mapped.addSubnet('::ffff:0:0', 96, 'ipv6')
+
+/**
+ * The network that an address stands for where requests are counted: an IPv4 address itself, of IPv6 the /64,
+ * since one household or machine has all of it.
+ */
+export function networkOf(ip: string): string {
+  if (!isIPv6(ip)) return ip
+  if (mapped.check(ip, 'ipv6')) return ip.slice(ip.lastIndexOf(':') + 1)
+  const [head = '', tail] = (ip.split('%')[0] ?? '').split('::')
+  const before = head === '' ? [] : head.split(':')
+  const after = tail === undefined || tail === '' ? [] : tail.split(':')
+  const groups =
+    tail === undefined ? before : [...before, ...Array(8 - before.length - after.length).fill('0'), ...after]
+  return `${groups
+    .slice(0, 4)
+    .map(group => Number.parseInt(group, 16).toString(16))
+    .join(':')}::/64`
+}
