@@ -47,7 +47,7 @@ type Typed = {
   sessionUid: string
   current: unknown
   password: unknown
-  proofOfWork: ProofOfWork
+  proofOfWork?: ProofOfWork
 }
 
 /** Pays for the guess first, so that no two at once are looked at for one; only a wrong one stays paid. */
