@@ -2,7 +2,7 @@
 import t from 'tap'
 import { createApplication } from '../helpers/application.ts'
 import { faultOf, typedIn } from '../helpers/forms.ts'
-import { createPerson, newPassword, opens, signedIn } from '../helpers/resets.ts'
+import { createPerson, newPassword, opens, signedIn, trustedDevice } from '../helpers/resets.ts'
 import { password, type Service, startService, Visitor } from '../helpers/service.ts'
 import type { Answer } from '../helpers/visitor.ts'
 import { waitFor } from '../helpers/wait.ts'
@@ -112,7 +112,8 @@ t.test('what is wrong with a typed address is told, and the address is kept', as
 t.test(
   'RST-7: the old mailbox takes a change back, everybody is put out, and a new password leads in',
   async t => {
-    await createPerson(service, { email: 'victim@example.org' })
+    const id = await createPerson(service, { email: 'victim@example.org' })
+    const trusted = await trustedDevice(service, id)
     const undoLink = await changeAddress('victim@example.org', 'thief@new.example')
     const thief = await signedIn(service, application, { email: 'thief@new.example' })
     t.strictSame([await thief.isSignedIn(), await thief.refreshes()], [true, true])
@@ -123,7 +124,8 @@ t.test(
     const landing = await owner.visit(undoLink)
     const sent = await owner.submit(landing, 'undo-address-form')
     t.match(sent.text, 'has this address again')
-    t.strictSame([await thief.isSignedIn(), await thief.refreshes()], [false, false])
+    t.strictSame([await thief.isSignedIn(), await thief.refreshes(), await trusted()], [false, false, false])
+    t.equal((await service.pool`select from consents where account_id = ${id}`).count, 0)
     t.strictSame([await letsIn('victim@example.org'), await letsIn('thief@new.example')], [false, false])
 
     const { code } = await lastLink(service, 'victim@example.org', '/reset-password/')
