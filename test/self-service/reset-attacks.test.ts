@@ -42,7 +42,8 @@ t.test('RST-3: twenty clicks on one link, or twenty times its code, change the p
     )
     const won = answers.filter(({ answer }) => answer.status === 303)
     t.equal(won.length, 1, way)
-    for (const { answer } of answers) t.match(String(answer.status), /^(303|410|422)$/)
+    for (const { answer } of answers) t.match(String(answer.status), /^(303|410|422|429)$/)
+    service.advance(3600)
     t.equal(await letsIn(email, won[0]?.typed ?? ''), true)
     const events =
       await service.pool`select from audit_events where type = 'password.reset' and account_id = ${id}`
@@ -64,12 +65,35 @@ t.test(
     for (const { status } of await Promise.all(
       wrong.map(guess => visitor.post(page, 'reset-code-form', { code: guess, password: newPassword }))
     ))
-      t.equal(status, 422)
+      t.match(String(status), /^4(22|29)$/)
+    service.advance(1800)
     const right = await visitor.post(page, 'reset-code-form', { code, password: newPassword })
     t.match(faultOf(right, 'code'), /no longer good/)
     t.equal(await letsIn(email, newPassword), false)
   }
 )
+
+t.test('PWD-9: wrong codes count at the account, as wrong passwords do, whatever a browser says', async t => {
+  const email = 'counted@example.org'
+  await createPerson(service, { email })
+  const { visitor, page } = await askForReset(service, email)
+  const { link, code } = await lastReset(service, email)
+  const cookie = visitor.cookie('reset') ?? ''
+  const named = (address: string) => `${cookie.split('.')[0]}.${Buffer.from(address).toString('base64url')}`
+  visitor.cookies.set('reset|/', { value: named('another@example.org'), path: '/' })
+  const evaded = await visitor.post(page, 'reset-code-form', { code, password: newPassword })
+  t.equal(evaded.status, 422, 'with another address to count at, the code is none')
+  visitor.cookies.set('reset|/', { value: named(email.toUpperCase()), path: '/' })
+  for (let i = 0; i < 6; i++)
+    t.equal((await visitor.post(page, 'reset-code-form', { code: 'x', password: newPassword })).status, 422)
+  const waiting = await visitor.post(page, 'reset-code-form', { code: 'x', password: newPassword })
+  t.equal(waiting.status, 429)
+  t.ok(Number(waiting.headers.get('retry-after')) > 0)
+  t.match(waiting.text, /too many wrong tries/)
+  const { visitor: stranger, page: signIn } = await openSignIn(service, { application })
+  t.equal((await stranger.post(signIn, 'sign-in-form', { email, password })).status, 429)
+  t.equal((await resetByLink(link)).status, 303, 'the link is no guess: its owner gets in')
+})
 
 t.test('RST-3: a token is 256 random bits, stored under a hash, and one character off is none', async t => {
   const email = 'bits@example.org'
@@ -200,6 +224,7 @@ t.test('RST-5: no order of pages, browsers, links and codes sets a password with
     }
     t.equal(visitor.cookie('session'), undefined, state)
   }
+  service.advance(86_400)
   t.strictSame([await letsIn(email, password), await letsIn(email, newPassword)], [true, false])
 })
 
