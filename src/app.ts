@@ -35,14 +35,14 @@ import { type Oidc, startOidc } from './oidc/oidc.ts'
 import { createProtocolPages } from './oidc/pages.ts'
 import { protocolRetention } from './oidc/retention-service.ts'
 import { mountAccount } from './self-service/account-routes.ts'
-import { mountAddress } from './self-service/address-routes.ts'
 import { mountNotMe } from './self-service/not-me-routes.ts'
 import { mountResetLink } from './self-service/reset-link-routes.ts'
 import { mountReset } from './self-service/reset-routes.ts'
+import { mountSecurity } from './self-service/security-routes.ts'
 import { mountUndoAddress } from './self-service/undo-address-routes.ts'
-import { createAccountPages } from './self-service/visit-routes.ts'
 import { mountWellKnown } from './self-service/well-known-routes.ts'
 import { deviceRetention } from './sessions/device-service.ts'
+import { newDeviceHandlers } from './sessions/new-device-service.ts'
 import { sessionRetention } from './sessions/service.ts'
 
 export type AppOptions = {
@@ -98,7 +98,7 @@ export async function startApp({
   mountInteractions(http, ctx, oidc)
   mountEmailLink(http, ctx, oidc)
   mountAccount(http)
-  mountAddress(createAccountPages(http, ctx, oidc))
+  mountSecurity(http, ctx, oidc)
   mountReset(http, ctx, oidc)
   mountResetLink(http, ctx)
   mountNotMe(http, ctx, oidc)
@@ -113,7 +113,7 @@ export async function startApp({
       : createSmtpTransport({ ...config, smtpUrl: config.smtpUrl }, now)
   if (plan !== false)
     await jobs.work(ctx, {
-      handlers: { ...mailHandlers(config, transport), ...guessHandlers },
+      handlers: { ...mailHandlers(config, transport), ...guessHandlers, ...newDeviceHandlers },
       recurring: recurringJobs(),
       ...plan
     })

@@ -161,6 +161,12 @@ function lifetimes({ config, now }: Context): NonNullable<Configuration['ttl']> 
   }
 }
 
+/**
+ * The library remembers a DPoP proof's use for five minutes, but believes one that is dated five minutes ahead for ten,
+ * to the end of that second: the rest (RFC 9449 §11.1).
+ */
+const replayMarkExtraSeconds = 301
+
 /** The library looks first and marks later, so two proofs at once would both pass; one insert decides here. */
 function takeReplayMarksAtOnce(provider: Provider, { sql, now }: Context): void {
   const model = provider.ReplayDetection as unknown as {
@@ -170,6 +176,6 @@ function takeReplayMarksAtOnce(provider: Provider, { sql, now }: Context): void 
     await insertReplayMark(sql, {
       idHash: hashToken(JSON.stringify([issuer, jti])),
       at: now(),
-      expiresAt: new Date(exp * 1000)
+      expiresAt: new Date((exp + replayMarkExtraSeconds) * 1000)
     })
 }

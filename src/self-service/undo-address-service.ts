@@ -5,7 +5,7 @@ import { type UndoOutcome, undoAddressChange } from '../accounts/undo-address-se
 import { type Context, inTransaction } from '../context.ts'
 import { mailReset, voidPassword } from '../credentials/reset-service.ts'
 import { revokeAllGrants } from '../oidc/grant-service.ts'
-import { untrustDevices } from '../sessions/service.ts'
+import { untrustDevices } from '../sessions/device-service.ts'
 
 export type TakeBackOutcome =
   | {
@@ -36,7 +36,7 @@ export async function takeBackAddress(
       const { account, givenUp, restored } = undone
       const { email, id } = account
       await revokeAllGrants(tx, id)
-      await untrustDevices(tx, id)
+      await untrustDevices(tx.sql, id)
       await voidPassword(tx, id)
       if (!restored) return { ok: true, email, recovery: 'taken' }
       const data = { newAddress: email, undoLink: null }

@@ -5,15 +5,15 @@ import { type Answer, Visitor } from './visitor.ts'
 
 export type Tokens = openid.TokenEndpointResponse & openid.TokenEndpointResponseHelpers
 
+export type Finish = (location: string | null, options?: openid.DPoPOptions) => Promise<Tokens>
+
 export type Application = {
   clientId: string
   clientSecret: string | undefined
   config: openid.Configuration
   redirectUri: string
   /** An authorization request, and how to redeem the URL that the browser comes back to. */
-  begin: (
-    params?: Record<string, string>
-  ) => Promise<{ url: string; finish: (location: string | null) => Promise<Tokens> }>
+  begin: (params?: Record<string, string>) => Promise<{ url: string; finish: Finish }>
 }
 
 /** One of the demo clients, or any other that `service.register` returned. */
@@ -48,12 +48,15 @@ export async function createApplication(
       const expectedNonce = params.nonce
       return {
         url: url.href,
-        finish: async location =>
-          await openid.authorizationCodeGrant(config, new URL(location ?? ''), {
+        finish: async (location, { DPoP } = {}) => {
+          const checks = {
             pkceCodeVerifier,
             expectedState,
             ...(expectedNonce === undefined ? {} : { expectedNonce })
-          })
+          }
+          const proven = DPoP === undefined ? {} : { DPoP }
+          return await openid.authorizationCodeGrant(config, new URL(location ?? ''), checks, {}, proven)
+        }
       }
     }
   }

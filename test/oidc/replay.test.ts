@@ -1,6 +1,8 @@
 // Proofs, assertions and pushed requests are good once, also when twenty copies come at the same moment to two nodes.
-import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import t from 'tap'
+import { protocolRetention } from '../../src/oidc/retention-service.ts'
+import { signJws } from '../helpers/jws.ts'
 import {
   atOnce,
   authorizationUrl,
@@ -16,12 +18,6 @@ import {
 import { startService } from '../helpers/service.ts'
 
 const seconds = () => Math.floor(Date.now() / 1000)
-
-function signed(header: object, payload: object, key: KeyObject): string {
-  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const input = `${part(header)}.${part(payload)}`
-  return `${input}.${sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`
-}
 
 t.test('on two nodes', async t => {
   const service = await startService(t, { nodes: 2 })
@@ -39,7 +35,7 @@ t.test('on two nodes', async t => {
     })
     const id = client.client_id
     const assertion = (jti: string) =>
-      signed(
+      signJws(
         { alg: 'ES256', kid: 'one' },
         { iss: id, sub: id, aud: service.issuer, jti, iat: seconds(), exp: seconds() + 60 },
         privateKey
@@ -60,7 +56,7 @@ t.test('on two nodes', async t => {
   await t.test('OID-11: of twenty copies of a DPoP proof one is believed', async t => {
     const client = clientOf(service, 'demo-service')
     const proof = (over: object = {}) =>
-      signed(
+      signJws(
         { typ: 'dpop+jwt', alg: 'ES256', jwk },
         { htm: 'POST', htu: `${service.issuer}/token`, iat: seconds(), jti: crypto.randomUUID(), ...over },
         privateKey
@@ -77,6 +73,13 @@ t.test('on two nodes', async t => {
       `${proof()}x`
     ])
       t.equal((await present(wrong)).status, 400)
+
+    // Believed until ten minutes from now: its date may be five minutes off either way.
+    const ahead = proof({ iat: seconds() + 295 })
+    t.equal((await present(ahead)).status, 200)
+    service.advance(590)
+    for (const { deleteExpired } of protocolRetention) await deleteExpired(service.pool, new Date(), 1000)
+    t.equal((await present(ahead)).status, 400, 'and until then its use is remembered')
   })
 
   await t.test('OID-12: of twenty uses of a pushed request one leads to a code', async t => {
