@@ -7,7 +7,7 @@ import { ownSession } from './passkeys.ts'
 import { createPerson } from './resets.ts'
 import { password, type Service } from './service.ts'
 import { addAuthenticator, codeShown } from './totp.ts'
-import { type Answer, findForm, Visitor } from './visitor.ts'
+import { type Answer, findForm, pageText, Visitor } from './visitor.ts'
 
 export const overview = '/account/security'
 
@@ -46,8 +46,10 @@ export async function createMember(
     service.advance(31)
     return codeShown(own.secret, ctx.now())
   }
-  if (authenticator && !halfway)
-    await visitor.submit(await open(`${overview}/recovery-codes`), 'totp-form', { code: code() })
+  if (authenticator && !halfway) {
+    const page = await visitor.submit(await open(`${overview}/recovery-codes`), 'totp-form', { code: code() })
+    if (pathOf(page) !== `${overview}/recovery-codes`) throw new Error(pageText(page.text))
+  }
   return { email, account, visitor, open, code, authenticatorId: own.id }
 }
 

@@ -14,7 +14,7 @@ import { password, startService } from '../helpers/service.ts'
 import { codeShown, otherCode } from '../helpers/totp.ts'
 import { type Answer, findForm, pageText, Visitor } from '../helpers/visitor.ts'
 
-const service = await startService(t)
+const service = await startService(t, { environment: { SECOND_FACTOR_ROLES: 'staff' } })
 const { pool } = service
 
 const secretIn = ({ text }: Answer): string => /id="secret">([A-Z2-7 ]+)</.exec(text)?.[1] ?? ''
@@ -261,6 +261,57 @@ t.test(
   }
 )
 
+t.test('PWD-9: a wrong current password is a guess at the account, and slows down all others', async t => {
+  const ada = await createMember(service)
+  const page = await ada.open(`${overview}/password`)
+  const guess = (current: string) =>
+    ada.visitor.submit(page, 'password-form', { current, password: newPassword })
+  const statuses = []
+  for (let tries = 0; tries < 15 && statuses.at(-1) !== 429; tries++)
+    statuses.push((await guess(`wrong ${tries}`)).status)
+  t.equal(statuses.at(-1), 429)
+  const right = await guess(password)
+  t.equal(right.status, 429, 'nothing is looked at any more')
+  t.match(pageText(right.text), 'There were too many wrong tries')
+  t.match(Number(right.headers.get('retry-after')) > 0, true)
+  service.advance(3600)
+  const again = await ada.visitor.submit(await ada.open(`${overview}/password`), 'sign-in-form', {
+    email: ada.email,
+    password
+  })
+  const changed = await ada.visitor.submit(again, 'password-form', {
+    current: password,
+    password: newPassword
+  })
+  t.equal(pathOf(changed), `${overview}?done=password-changed`)
+})
+
+t.test('browsers are listed, this one marked; trust ends, and they are forgotten', async t => {
+  const ada = await createMember(service, { authenticator: true })
+  const [device] = await pool<{ id: string }[]>`
+    update devices set trusted_until = now() + interval '400 days', user_agent = 'Mozilla/5.0 (Windows NT 10.0) Firefox/140'
+    where account_id = ${ada.account.id} returning id`
+  const path = `${overview}/devices/${device?.id}`
+  t.notMatch(
+    (await ada.open(path)).text,
+    'id="untrust-form"',
+    'longer than the setting allows does not count'
+  )
+  await pool`update devices set trusted_until = now() + interval '20 days' where account_id = ${ada.account.id}`
+  const listed = await ada.open(overview)
+  t.match(pageText(listed.text), /Firefox on Windows This browser Last seen [^.]+ Trusted until/)
+  await freeze(service, ada.account)
+  const page = await ada.open(path)
+  const untrusted = await ada.visitor.submit(page, 'untrust-form')
+  t.equal(pathOf(untrusted), `${overview}?done=device-untrusted`, 'also in the day after “this wasn’t me”')
+  t.match(pageText(untrusted.text), 'Asked for the second step at each sign-in')
+  const removed = await ada.visitor.submit(page, 'remove-form')
+  t.equal(pathOf(removed), `${overview}?done=device-removed`)
+  t.match(pageText(removed.text), 'None is remembered')
+  t.equal((await ada.visitor.submit(page, 'remove-form')).status, 404, 'once')
+  t.strictSame(await eventsOf(ada, 'device.%'), ['device.untrusted', 'device.removed'])
+})
+
 t.test('an account without a password gets one', async t => {
   const ada = await createMember(service)
   await addPasskey(service, ada.account)
@@ -288,9 +339,8 @@ t.test('WAN-6: the last way in stays, and the page says what to do', async t => 
 })
 
 t.test('where a role demands a second factor, the last one stays', async t => {
-  const strict = await startService(t, { environment: { SECOND_FACTOR_ROLES: 'staff' } })
-  const ada = await createMember(strict, { authenticator: true })
-  await strict.pool`insert into role_assignments values (${ada.account.id}, 'staff', now())`
+  const ada = await createMember(service, { authenticator: true })
+  await pool`insert into role_assignments values (${ada.account.id}, 'staff', now())`
   const page = await ada.open(`${overview}/authenticators/${ada.authenticatorId}`)
   const refused = await ada.visitor.submit(page, 'remove-form')
   t.equal(refused.status, 422)
