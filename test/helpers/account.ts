@@ -94,3 +94,22 @@ export async function freeze({ pool, app }: Service, { id }: Account): Promise<v
 
 /** The path that a page was opened at, with its query. */
 export const pathOf = ({ url }: Answer): string => new URL(url).pathname + new URL(url).search
+
+/** The authenticator's secret, at the page that offers it. */
+export const secretIn = ({ text }: Answer): string => /id="secret">([A-Z2-7 ]+)</.exec(text)?.[1] ?? ''
+
+/** The recovery codes that a page shows. */
+export const codesIn = ({ text }: Answer): string[] =>
+  [...text.matchAll(/<li><code>([^<]+)<\/code>/g)].map(match => match[1] ?? '')
+
+/** The subjects of the mails to somebody, newest first; waits until there are `count`. */
+export const subjectsTo = async (service: Service, { email }: Member, count: number): Promise<string[]> =>
+  (await service.mailTo(email, count)).map(({ subject }) => subject)
+
+/** The types of somebody's events that are like `pattern`, oldest first. */
+export async function eventsOf({ pool }: Service, { account }: Member, pattern: string): Promise<string[]> {
+  const rows = await pool<{ type: string }[]>`
+    select type from audit_events where account_id = ${account.id} and type like ${pattern} order by occurred_at, ctid
+  `
+  return rows.map(({ type }) => type)
+}
