@@ -1,7 +1,7 @@
 // The pages of changing one's email address: asking for it, and proving the new one by code or link.
 import { definePage } from '../http/view.ts'
 import type { SignedIn } from './account-views.ts'
-import { samplePerson } from './security-views.ts'
+import { samplePerson } from './listed-views.ts'
 
 export type AddressData = SignedIn & {
   email: string
