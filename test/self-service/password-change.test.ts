@@ -104,8 +104,9 @@ t.test('PWD-14: of twenty changes at once one counts, and its session alone goes
   )
   const won = outcomes.filter(({ ok }) => ok)
   t.equal(won.length, 1)
-  for (const { ok, ...refused } of outcomes.filter(({ ok }) => !ok))
-    t.match(refused, { reason: 'faulty', faults: { current: 'wrong' } })
+  for (const outcome of outcomes)
+    if (!outcome.ok && outcome.reason !== 'too_many')
+      t.match(outcome, { reason: 'faulty', faults: { current: 'wrong' } })
   t.equal(await letsIn(email, won[0]?.typed ?? ''), true)
 })
 
@@ -163,6 +164,7 @@ t.test('for a day after “this wasn’t me” no password is changed or added',
   await service.pool`update accounts set factor_changes_frozen_until = ${until} where id = ${accountId}`
   const typed = {
     accountId,
+    email,
     sessionUid: await sessionOf(accountId),
     current: password,
     password: newPassword
