@@ -5,14 +5,13 @@ import { Type } from 'typebox'
 import {
   confirmAddressChangeByCode,
   confirmAddressChangeByLink,
+  readAddressAskedFor,
   readAddressLink,
   requestAddressChange
 } from '../accounts/address-service.ts'
-import { findSecurityTokenAskedBy } from '../accounts/security-token-repository.ts'
 import { PageNotFound } from '../http/errors.ts'
 import { asText, Field, remember } from '../http/form-fields.ts'
 import { hostCookieName } from '../lib/cookies.ts'
-import { hashToken } from '../lib/tokens.ts'
 import { type AddressSentData, addressPage, addressSentPage, confirmAddressPage } from './address-views.ts'
 import { type AccountPages, type AccountVisit, done, show } from './visit-routes.ts'
 
@@ -55,11 +54,17 @@ async function request(visit: AccountVisit, { email }: Record<string, unknown>):
     newEmail: email,
     askedBy: askedBy(visit)
   })
-  if (outcome.ok) return visit.reply.redirect(outcome.mail === 'capped' ? `${sent}?notice=capped` : sent, 303)
-  const { reason } = outcome
-  const told =
-    reason === 'frozen' ? { problem: reason, faults: {} } : { problem: null, faults: { email: reason } }
-  return await show(visit, addressPage, { email: asText(email), ...told }, 422)
+  if (!outcome.ok) {
+    const { reason } = outcome
+    const told =
+      reason === 'frozen' ? { problem: reason, faults: {} } : { problem: null, faults: { email: reason } }
+    return await show(visit, addressPage, { email: asText(email), ...told }, 422)
+  }
+  if (outcome.mail === 'queued') return visit.reply.redirect(sent, 303)
+  // The mail that is waited for may have gone to another address, if any did.
+  const waiting = await readAddressAskedFor(visit.ctx, askedBy(visit))
+  if (waiting === outcome.email) return visit.reply.redirect(`${sent}?notice=capped`, 303)
+  return await show(visit, addressPage, { email: asText(email), problem: 'capped', faults: {} }, 422)
 }
 
 async function confirmByCode(visit: AccountVisit, { code }: Record<string, unknown>): Promise<FastifyReply> {
@@ -85,9 +90,9 @@ async function showSent(
   visit: AccountVisit,
   over: Partial<Pick<AddressSentData, 'notice' | 'problem' | 'faults'>>
 ): Promise<FastifyReply> {
-  const found = await findSecurityTokenAskedBy(visit.ctx.sql, 'change_address', hashToken(askedBy(visit)))
-  if (found === null) return visit.reply.redirect(path, 303)
-  const data = { newEmail: String(found.data.email), notice: null, problem: null, faults: {}, ...over }
+  const newEmail = await readAddressAskedFor(visit.ctx, askedBy(visit))
+  if (newEmail === null) return visit.reply.redirect(path, 303)
+  const data = { newEmail, notice: null, problem: null, faults: {}, ...over }
   const failed = data.problem !== null || Object.keys(data.faults).length > 0
   return await show(visit, addressSentPage, data, failed ? 422 : 200)
 }

@@ -1,11 +1,11 @@
 // The pages of changing one's email address: asking for it, and proving the new one by code or link.
 import { definePage } from '../http/view.ts'
 import type { SignedIn } from './account-views.ts'
-import { samplePerson } from './security-views.ts'
+import { samplePerson } from './listed-views.ts'
 
 export type AddressData = SignedIn & {
   email: string
-  problem: null | 'frozen'
+  problem: null | 'frozen' | 'capped'
   faults: { email?: 'missing' | 'invalid' | 'too_long' | 'same' }
 }
 
@@ -19,10 +19,11 @@ export const addressPage = definePage<AddressData>(
     invalid: { ...address, email: 'ines.moreau', faults: { email: 'invalid' } },
     'too-long': { ...address, email: `${'a'.repeat(300)}@example.org`, faults: { email: 'too_long' } },
     same: { ...address, email: samplePerson.email, faults: { email: 'same' } },
-    frozen: { ...address, email: 'ines@example.net', problem: 'frozen' }
+    frozen: { ...address, email: 'ines@example.net', problem: 'frozen' },
+    capped: { ...address, email: 'ines@example.net', problem: 'capped' }
   },
   ({ problem, faults }) => ({
-    problemText: problem && frozenText,
+    problemText: problem && { frozen: frozenText, capped: cappedText }[problem],
     faultText:
       faults.email &&
       {
@@ -34,6 +35,8 @@ export const addressPage = definePage<AddressData>(
   })
 )
 
+const cappedText =
+  'Several mails have been sent to this address already. Look for them, also in the spam folder, or try again in an hour.'
 const frozenText = 'Your address cannot be changed just now: somebody said that a change was not made by you.'
 
 type LinkProblem = 'invalid' | 'expired' | 'other_account' | 'taken' | 'frozen'
@@ -73,9 +76,7 @@ export const addressSentPage = definePage<AddressSentData>(
     taken: { ...sent, problem: 'taken' }
   },
   ({ notice, problem, faults }) => ({
-    noticeText:
-      notice &&
-      'Several mails have been sent there already. Look for them, also in the spam folder, or try again in an hour.',
+    noticeText: notice && cappedText,
     problemText: problem && linkProblemTexts[problem],
     faultText:
       faults.code &&

@@ -35,7 +35,6 @@ async function change(
   const { account, uid: sessionUid } = visit.session
   const outcome = await changeOwnPassword(visit.ctx, {
     accountId: account.id,
-    email: account.email,
     sessionUid,
     current,
     password,

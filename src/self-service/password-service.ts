@@ -1,5 +1,5 @@
 // Changing one's own password, with the sessions that it ends.
-import { emailKeyOf } from '../accounts/model.ts'
+import { findAccount } from '../accounts/repository.ts'
 import { type Context, inTransaction } from '../context.ts'
 import { giveBack, type TooMany, takeGuess, type WorkNeeded } from '../credentials/guess-service.ts'
 import {
@@ -43,7 +43,6 @@ export async function changeOwnPassword(
 
 type Typed = {
   accountId: string
-  email: string
   sessionUid: string
   current: unknown
   password: unknown
@@ -52,8 +51,9 @@ type Typed = {
 
 /** Pays for the guess first, so that no two at once are looked at for one; only a wrong one stays paid. */
 async function prepare(ctx: Context, typed: Typed) {
-  const { email, proofOfWork } = typed
-  const taken = await takeGuess(ctx, { emailKey: emailKeyOf(email), proofOfWork })
+  const account = await findAccount(ctx.sql, typed.accountId)
+  if (account === null) return { ok: false, reason: 'session_over' } as const
+  const taken = await takeGuess(ctx, { emailKey: account.emailKey, proofOfWork: typed.proofOfWork })
   if (!taken.ok) return taken
   let wrong = false
   try {
