@@ -53,7 +53,7 @@ function countNew(characters) {
 
 // Whether a password has next to no letters but those of the address and name that stand in the form.
 function isMostlyOwn(password, form) {
-  const own = [...form.querySelectorAll('input[autocomplete=username], input[autocomplete=name]')]
+  const own = [...form.querySelectorAll('input[autocomplete~=username], input[autocomplete=name]')]
     .flatMap(({ value }) => value.toLowerCase().split(/[^\p{L}\p{N}]+/u))
     .filter(word => word.length > 2)
     .sort((a, b) => b.length - a.length)
