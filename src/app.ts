@@ -15,7 +15,7 @@ import { mountHome, mountMailbox } from './development/routes.ts'
 import { createMailboxTransport } from './development/service.ts'
 import { createClientErrorHandler } from './http/client-error.ts'
 import { registerCsrf } from './http/csrf.ts'
-import { answerFrameworkError, registerErrorHandler } from './http/error-handler.ts'
+import { answerError, registerErrorHandler } from './http/error-handler.ts'
 import { mountHealth } from './http/health.ts'
 import { registerRateLimit } from './http/rate-limit.ts'
 import { registerSecurityHeaders } from './http/security-headers.ts'
@@ -74,7 +74,6 @@ export async function startApp({
 
   // TypeBox's own checks: Ajv would drop unknown fields and turn texts into numbers.
   http.setValidatorCompiler(TypeBoxValidatorCompiler)
-  await http.register(cookie)
   await http.register(formbody, { bodyLimit: 64 * 1024 })
   // Forms are all that is read, anything else is 415: in JSON an address could be a list or an object.
   http.removeContentTypeParser(['application/json', 'text/plain'])
@@ -89,16 +88,7 @@ export async function startApp({
     lookups
   })
   await mountProvider(http, oidc)
-  mountHealth(http, ctx)
-  mountHome(http, config)
-  mountWellKnown(http, config)
-  mountInteractions(http, ctx, oidc)
-  mountEmailLink(http, ctx, oidc)
-  mountAccount(http)
-  mountReset(http, ctx, oidc)
-  mountResetLink(http, ctx)
-  mountNotMe(http, ctx, oidc)
-  if (config.developmentMailbox) mountMailbox(http, ctx)
+  await http.register(async pages => await mountPages(pages, ctx, oidc))
   await http.ready()
 
   const listeners = await hearNews(pool, oidc)
@@ -124,6 +114,21 @@ export async function startApp({
   return { http, ctx, oidc, close }
 }
 
+/** Whatever is not the protocol: a scope of its own, since the library reads its cookies itself. */
+async function mountPages(pages: FastifyInstance, ctx: Context, oidc: Oidc): Promise<void> {
+  await pages.register(cookie)
+  mountHealth(pages, ctx)
+  mountHome(pages, ctx.config)
+  mountWellKnown(pages, ctx.config)
+  mountInteractions(pages, ctx, oidc)
+  mountEmailLink(pages, ctx, oidc)
+  mountAccount(pages)
+  mountReset(pages, ctx, oidc)
+  mountResetLink(pages, ctx)
+  mountNotMe(pages, ctx, oidc)
+  if (ctx.config.developmentMailbox) mountMailbox(pages, ctx)
+}
+
 function createServer({
   config,
   logger,
@@ -147,7 +152,7 @@ function createServer({
     onProtoPoisoning: 'error' as const,
     onConstructorPoisoning: 'error' as const,
     http: { headersTimeout: 20_000, maxHeaderSize: 16 * 1024 },
-    frameworkErrors: answerFrameworkError as never,
+    frameworkErrors: answerError as never,
     clientErrorHandler: createClientErrorHandler(now)
   }
   return Fastify({ ...server, loggerInstance: logger }) as unknown as FastifyInstance
