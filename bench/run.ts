@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { flows } from './load/flows.ts'
 import { type Comparison, compare, countStatements, type Plan } from './measure.ts'
+import { overload } from './overload.ts'
 import { toMarkdown, writeReadme } from './report.ts'
 import { openBench } from './servers.ts'
 import { median } from './statistics.ts'
@@ -11,7 +12,8 @@ import type { Usage } from './targets/usage.ts'
 import { compareTimes } from './timing.ts'
 
 const usage = `npm run bench -- [--quick] [--only flow]… [--write] [--profile directory]
-npm run bench -- timing
+npm run bench -- timing [--quick]
+npm run bench -- overload [--quick]
 flows: ${Object.keys(flows).join(' ')}`
 
 const full: Plan = {
@@ -57,6 +59,12 @@ async function run(plan: Plan, names: string[], write: boolean): Promise<void> {
   }
 }
 
+/** What is measured by itself, each with an aim: the exit code says whether it was met. */
+const others: Record<string, (options: { quick: boolean }) => Promise<boolean>> = {
+  timing: compareTimes,
+  overload
+}
+
 function readArguments() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
@@ -68,9 +76,11 @@ function readArguments() {
     }
   })
   const names = values.only ?? Object.keys(flows)
-  if (names.some(name => flows[name] === undefined) || positionals.some(word => word !== 'timing'))
+  const [other, ...more] = positionals
+  const known = other === undefined || Object.hasOwn(others, other)
+  if (names.some(name => flows[name] === undefined) || !known || more.length > 0)
     throw new Error('there is no such flow')
-  return { ...values, names, timing: positionals.length > 0 }
+  return { ...values, names, other: other === undefined ? undefined : others[other] }
 }
 
 let wanted: ReturnType<typeof readArguments>
@@ -80,8 +90,8 @@ try {
   process.stderr.write(`${usage}\n`)
   process.exit(2)
 }
-if (wanted.timing) {
-  process.exitCode = (await compareTimes()) ? 0 : 1
+if (wanted.other !== undefined) {
+  process.exitCode = (await wanted.other({ quick: wanted.quick })) ? 0 : 1
 } else {
   const { profile = null, quick: rough, names, write } = wanted
   if (profile !== null) mkdirSync(profile, { recursive: true })

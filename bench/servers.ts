@@ -21,10 +21,15 @@ export type Bench = {
   stop: () => Promise<void>
 }
 
+type BenchOptions = { people: number; inEachState?: number }
+
 const moduleOf = (name: string) => join(import.meta.dirname, name)
 
-/** Starts the database, registers `people`, and offers the rest. `stop` ends whatever was started. */
-export async function openBench({ people }: { people: number }): Promise<Bench> {
+/**
+ * Starts the database, registers `people`, and of accounts that are disabled or have no password as many as
+ * `inEachState`. `stop` ends whatever was started.
+ */
+export async function openBench({ people, inEachState = 0 }: BenchOptions): Promise<Bench> {
   const endings: (() => Promise<void>)[] = []
   let stopping: Promise<void> | null = null
   const end = async () => {
@@ -41,7 +46,7 @@ export async function openBench({ people }: { people: number }): Promise<Bench> 
     const database = await openBenchDatabase()
     endings.push(database.stop)
     const encryptionKey = randomBytes(32).toString('base64')
-    const registered = await register({ databaseUrl: database.url, encryptionKey, people })
+    const registered = await register({ databaseUrl: database.url, encryptionKey, people, inEachState })
     const start = async (module: string, options: object = {}) => {
       const child = await startChild(moduleOf(module), options)
       endings.push(child.stop)

@@ -38,8 +38,11 @@ import { mountAccount } from './self-service/account-routes.ts'
 import { mountNotMe } from './self-service/not-me-routes.ts'
 import { mountResetLink } from './self-service/reset-link-routes.ts'
 import { mountReset } from './self-service/reset-routes.ts'
+import { mountSecurity } from './self-service/security-routes.ts'
+import { mountUndoAddress } from './self-service/undo-address-routes.ts'
 import { mountWellKnown } from './self-service/well-known-routes.ts'
 import { deviceRetention } from './sessions/device-service.ts'
+import { newDeviceHandlers } from './sessions/new-device-service.ts'
 import { sessionRetention } from './sessions/service.ts'
 
 export type AppOptions = {
@@ -98,7 +101,7 @@ export async function startApp({
       : createSmtpTransport({ ...config, smtpUrl: config.smtpUrl }, now)
   if (plan !== false)
     await jobs.work(ctx, {
-      handlers: { ...mailHandlers(config, transport), ...guessHandlers },
+      handlers: { ...mailHandlers(config, transport), ...guessHandlers, ...newDeviceHandlers },
       recurring: recurringJobs(),
       ...plan
     })
@@ -123,9 +126,11 @@ async function mountPages(pages: FastifyInstance, ctx: Context, oidc: Oidc): Pro
   mountInteractions(pages, ctx, oidc)
   mountEmailLink(pages, ctx, oidc)
   mountAccount(pages)
+  mountSecurity(pages, ctx, oidc)
   mountReset(pages, ctx, oidc)
   mountResetLink(pages, ctx)
   mountNotMe(pages, ctx, oidc)
+  mountUndoAddress(pages, ctx, oidc)
   if (ctx.config.developmentMailbox) mountMailbox(pages, ctx)
 }
 

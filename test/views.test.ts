@@ -5,7 +5,7 @@ import { createPagesApp, listSamples, testConfig } from './helpers/pages.ts'
 
 const hostile = `<img src=x onerror=alert(1)>"'`
 /** Members that choose between texts and are never shown. */
-const choices = new Set(['problem', 'notice', 'state', 'faults', 'method', 'others', 'purpose'])
+const choices = new Set(['problem', 'notice', 'state', 'faults', 'method', 'others', 'purpose', 'kind'])
 
 function withHostileTexts(value: unknown, key = ''): unknown {
   if (choices.has(key) || value instanceof Date) return value

@@ -17,13 +17,13 @@ export const redirectUri = 'http://127.0.0.1:1/callback'
 export const webScope = 'openid profile email'
 export const password = 'correct horse battery staple'
 
-type Registration = { databaseUrl: string; encryptionKey: string; people: number }
+type Registration = { databaseUrl: string; encryptionKey: string; people: number; inEachState: number }
 
 export type Registered = { target: Omit<Target, 'name' | 'origin'>; jwks: { keys: object[] } }
 
 /** Answers with what a target knows but for its name and origin, and with the keys that all servers sign with. */
 export async function register(options: Registration): Promise<Registered> {
-  const { databaseUrl, encryptionKey, people } = options
+  const { databaseUrl, encryptionKey, people, inEachState } = options
   const loaded = loadConfig(
     { DATABASE_URL: databaseUrl, ENCRYPTION_KEY: encryptionKey },
     { writeSecrets: false }
@@ -49,8 +49,13 @@ export async function register(options: Registration): Promise<Registered> {
     const target = {
       service: { ...service, resource: resource.identifier, scope: 'api:read' },
       web: { ...web, redirectUri, scope: webScope },
-      people: await insertPeople(ctx, people)
+      people: await insertPeople(ctx, 'person', people)
     }
+    await insertPeople(ctx, 'disabled', inEachState)
+    await insertPeople(ctx, 'passwordless', inEachState)
+    await sql`update accounts set disabled_at = now() where email_key like 'disabled-%'`
+    await sql`delete from password_credentials using accounts
+      where accounts.id = account_id and email_key like 'passwordless-%'`
     return { target, jwks: { keys: await loadSigningKeys(ctx) } }
   } finally {
     await sql.end({ timeout: 1 })
@@ -63,10 +68,14 @@ async function registerOne(ctx: Context, clientId: string, metadata: Record<stri
   return { clientId, clientSecret: outcome.client_secret ?? '' }
 }
 
-async function insertPeople({ sql, config, now }: Context, count: number): Promise<Target['people']> {
+async function insertPeople(
+  { sql, config, now }: Context,
+  name: string,
+  count: number
+): Promise<Target['people']> {
   const passwordHash = await hashPassword(config, password)
   const people = Array.from({ length: count }, (_, index) => ({
-    email: `person-${index}@example.org`,
+    email: `${name}-${index}@example.org`,
     password
   }))
   for (const { email } of people) {

@@ -3,7 +3,7 @@ import { recordEvent } from '../audit/service.ts'
 import { type Context, inTransaction } from '../context.ts'
 import { PostgresError } from '../db/connect.ts'
 import { hashToken } from '../lib/tokens.ts'
-import { queueMail } from '../mail/service.ts'
+import { holdRecipient, queueMail } from '../mail/service.ts'
 import { deleteEmailTokens } from './email-token-repository.ts'
 import { type Account, parseEmail } from './model.ts'
 import { sendNotice } from './notice-service.ts'
@@ -13,7 +13,7 @@ import {
   findAccountForUpdate,
   updateEmail
 } from './repository.ts'
-import { deleteSecurityTokens } from './security-token-repository.ts'
+import { findSecurityTokenAskedBy } from './security-token-repository.ts'
 import {
   issueSecurityToken,
   mailSecurityToken,
@@ -50,7 +50,7 @@ export type RequestAddressChangeOutcome =
  */
 export async function requestAddressChange(
   ctx: Context,
-  { account, newEmail, askedBy }: { account: Account; newEmail: unknown; askedBy: string }
+  { account, newEmail, askedBy }: { account: Pick<Account, 'id'>; newEmail: unknown; askedBy: string }
 ): Promise<RequestAddressChangeOutcome> {
   const parsed = parseEmail(newEmail)
   if (!parsed.ok) return parsed
@@ -80,11 +80,12 @@ async function mailBoth(
   const taken = holder !== null && holder.id !== account.id && holder.emailVerifiedAt !== null
   const request = {
     kind: 'change_address' as const,
-    accountId: taken ? null : account.id,
+    accountId: account.id,
     askedBy,
     data: { email, emailKey },
     lifetimeSeconds: confirmSeconds,
-    replacing: true
+    replacing: true,
+    usable: !taken
   }
   const outcome = await mailSecurityToken(tx, request, ({ token, code }) => ({
     kind: 'confirm_new_address',
@@ -95,13 +96,16 @@ async function mailBoth(
       expiresInMinutes: confirmSeconds / 60
     }
   }))
-  // The row of a taken address is nobody's and replaces nothing. An older mail that still works would tell.
-  const outdated = taken && outcome === 'queued' ? (['change_address'] as const) : []
-  await deleteSecurityTokens(tx.sql, account.id, outdated)
   const owner = { kind: 'already_registered' as const, to: taken ? holder.email : email }
   const sendBefore = new Date(tx.now().getTime() + confirmSeconds * 1000)
   await queueMail(tx, { ...owner, data: { name: holder?.name ?? '' }, deliver: taken }, sendBefore)
   return outcome
+}
+
+/** The address that this browser session asked for last, while its mail is good; null: none. */
+export async function readAddressAskedFor(ctx: Context, askedBy: string): Promise<string | null> {
+  const found = await findSecurityTokenAskedBy(ctx.sql, 'change_address', hashToken(askedBy))
+  return found === null || found.expiresAt <= ctx.now() ? null : String(found.data.email)
 }
 
 export type ConfirmAddressOutcome =
@@ -180,6 +184,9 @@ async function withAccount<Outcome>(
   )
 }
 
+/** What an undo link carries. */
+export type UndoData = { oldEmail: string; oldEmailKey: string; changedAt: string }
+
 async function changeTo(
   tx: Context,
   account: Account,
@@ -189,11 +196,16 @@ async function changeTo(
   const { email, emailKey } = spent.data as { email: string; emailKey: string }
   const changed = await moveToAddress(tx, account, { email, emailKey })
   if (changed === null) return { ok: false, reason: 'taken' }
+  const data: UndoData = {
+    oldEmail: account.email,
+    oldEmailKey: account.emailKey,
+    changedAt: tx.now().toISOString()
+  }
   const { token } = await issueSecurityToken(tx, {
     kind: 'undo_address',
     accountId: account.id,
     askedBy: null,
-    data: { oldEmail: account.email, oldEmailKey: account.emailKey, changedAt: tx.now().toISOString() },
+    data,
     lifetimeSeconds: undoSeconds,
     replacing: false
   })
@@ -213,9 +225,11 @@ export const hashOf = (emailKey: string): string => hashToken(emailKey).toString
  */
 export async function moveToAddress(
   tx: Context,
-  { id: accountId }: Account,
+  { id: accountId, email: current }: Account,
   { email, emailKey }: { email: string; emailKey: string }
 ): Promise<Account | null> {
+  // Before the row changes: a mail to this address that is being written refers to it.
+  await holdRecipient(tx, current)
   await deleteUnverifiedAccount(tx.sql, { emailKey, except: accountId })
   const changed = await updateEmail(tx.sql, { accountId, email, emailKey, at: tx.now() })
   // After the row has changed: what was mailed to the old address up to this moment is seen here, and void.

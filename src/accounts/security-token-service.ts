@@ -32,7 +32,11 @@ export type SecurityTokenRequest = {
   lifetimeSeconds: number
   /** Older ones of the same kind, account or asker are void. */
   replacing: boolean
+  /** False: nothing will match the token, as with nobody's. Default: whether there is an account. */
+  usable?: boolean
 }
+
+const isUsable = ({ accountId, usable = true }: SecurityTokenRequest) => accountId !== null && usable
 
 /** Makes a token and, where somebody waits for it, a code of six digits. Neither is stored. */
 export async function issueSecurityToken(tx: Context, request: SecurityTokenRequest): Promise<Secrets> {
@@ -42,7 +46,8 @@ export async function issueSecurityToken(tx: Context, request: SecurityTokenRequ
 }
 
 /**
- * Mails a token and its code to whoever `accountId` is; where that is null it does the same work and sends nothing.
+ * Mails a token and its code to whoever `accountId` is; where that is null, or the token not usable, it does the same
+ * work and sends nothing.
  *
  * `capped`: too many within the hour; nothing is sent, and what was mailed before stays good. So nobody can void
  * somebody's mails by asking for ever more.
@@ -53,7 +58,7 @@ export async function mailSecurityToken(
   mailOf: (secrets: Secrets) => Mail
 ): Promise<'queued' | 'capped'> {
   const secrets = drawSecrets()
-  const mail = { ...mailOf(secrets), deliver: request.accountId !== null }
+  const mail = { ...mailOf(secrets), deliver: isUsable(request) }
   const outcome = await queueMail(tx, mail, new Date(tx.now().getTime() + request.lifetimeSeconds * 1000))
   if (outcome === 'queued') await storeSecurityToken(tx, request, secrets)
   return outcome
@@ -64,19 +69,20 @@ const drawSecrets = (): Secrets => ({ token: createToken(), code: createCode(cod
 
 async function storeSecurityToken(
   tx: Context,
-  { kind, accountId, askedBy, data = {}, lifetimeSeconds, replacing }: SecurityTokenRequest,
+  request: SecurityTokenRequest,
   { token, code }: Secrets
 ): Promise<void> {
+  const { kind, accountId, askedBy, data = {}, lifetimeSeconds, replacing } = request
   const now = tx.now()
-  const tokenHash = accountId === null ? randomBytes(32) : hashToken(token)
+  const usable = isUsable(request)
+  const tokenHash = usable ? hashToken(token) : randomBytes(32)
   await insertSecurityToken(
     tx.sql,
     {
       tokenHash,
       kind,
       accountId,
-      codeHash:
-        askedBy === null ? null : accountId === null ? randomBytes(32) : hashCode(tx, tokenHash, code),
+      codeHash: askedBy === null ? null : usable ? hashCode(tx, tokenHash, code) : randomBytes(32),
       codeAttemptsLeft: askedBy === null ? 0 : codeAttempts,
       askedByHash: askedBy === null ? null : hashToken(askedBy),
       data,

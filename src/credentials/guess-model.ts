@@ -16,9 +16,9 @@ export const accountBudget: Budget = {
   fadeSeconds: 3600
 }
 
-/** For one network, whichever accounts it tries or asks for. Who brings proof of work need not wait. */
+/** For one network, whichever accounts it tries or asks for: after `perHour` the next one waits, or brings proof of work. */
 export const networkBudget = (perHour: number): Budget => ({
-  free: perHour,
+  free: perHour - 1,
   delaysSeconds: [5, 10, 20, 30, 60],
   fadeSeconds: 3600 / perHour
 })

@@ -33,12 +33,12 @@ export type PasswordOwner = { email: string; name: string }
 export async function judgeNewPassword(
   ctx: Context,
   password: unknown,
-  owner: PasswordOwner
+  { email, name }: PasswordOwner
 ): Promise<PasswordFault | null> {
   const fault = checkNewPassword(ctx.config, password)
   if (fault !== null) return fault
   const text = password as string
-  const ownWords = ownWordsOf([...Object.values(owner), ctx.config.brand.name])
+  const ownWords = ownWordsOf([email, name, ctx.config.brand.name])
   const guessed = judgeGuessing(text, ownWords, await readCommonPasswords())
   if (guessed !== null) return guessed
   return (await isBreached(ctx, text)) ? 'breached' : null

@@ -1,5 +1,5 @@
 // A new password for whoever reads the account's mailbox. Sessions and devices are joined in self-service/.
-import { type Account, type ParsedEmail, parseEmail } from '../accounts/model.ts'
+import { type Account, emailKeyOf, type ParsedEmail, parseEmail } from '../accounts/model.ts'
 import { findAccount, findAccountByEmailKey, findAccountForUpdate } from '../accounts/repository.ts'
 import {
   mailSecurityToken,
@@ -50,7 +50,7 @@ export async function mailReset(
     {
       kind: 'reset_password',
       accountId: account?.id ?? null,
-      askedBy,
+      askedBy: askerOf(askedBy, to),
       // The mailbox that proves who it is: once the account has another address, this one proves nothing.
       data: { emailKey: account?.emailKey ?? '' },
       lifetimeSeconds,
@@ -68,6 +68,9 @@ export async function mailReset(
   )
 }
 
+/** A browser has one secret for each address, so that tries at a code count for the account that it is of. */
+const askerOf = (askedBy: string, email: string) => `${askedBy} ${emailKeyOf(email)}`
+
 /** What a link or a right code gives a right to: this account's password, once. */
 export type ResetClaim = { tokenHash: Buffer; account: Account }
 
@@ -84,16 +87,17 @@ export async function readResetLink(
 }
 
 /**
- * Whose password a mail's code would set, at the price of one of five tries. Records `password.reset_code_refused`.
+ * Whose password a mail's code would set, at the price of one of five tries. `email` is the address that was typed when
+ * `askedBy` asked. Records `password.reset_code_refused`.
  *
  * Null for a code that is wrong, too old, replaced by a newer mail's or was tried too often, without telling which: an
  * account's code is replaced when another browser asks, an unknown address's is not.
  */
 export async function tryResetCode(
   ctx: Context,
-  typed: { askedBy: string; code: unknown }
+  { askedBy, email, code }: { askedBy: string; email: string; code: unknown }
 ): Promise<ResetClaim | null> {
-  const tried = await tryCode(ctx, 'reset_password', typed)
+  const tried = await tryCode(ctx, 'reset_password', { askedBy: askerOf(askedBy, email), code })
   const account = tried.ok ? await findAccount(ctx.sql, tried.accountId) : null
   if (tried.ok && account !== null && account.disabledAt === null)
     return { tokenHash: tried.tokenHash, account }

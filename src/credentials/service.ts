@@ -5,7 +5,7 @@ import type { Context } from '../context.ts'
 import type { Guess } from './guess-model.ts'
 import type { Found } from './guess-repository.ts'
 import { giveBack, type TooMany, takeGuess, type WorkNeeded, workAhead } from './guess-service.ts'
-import { hashPassword, joinHashing, needsRehash, verifyPassword } from './hashing.ts'
+import { hashPassword, isUsableHash, joinHashing, needsRehash, verifyPassword } from './hashing.ts'
 import { HashingBusy } from './hashing-queue.ts'
 import type { ProofOfWork } from './proof-of-work-model.ts'
 import { updatePasswordHash } from './repository.ts'
@@ -34,8 +34,8 @@ type Typed = { email: unknown; password: unknown; proofOfWork?: ProofOfWork }
  *
  * Unknown, disabled, without a password and wrong password are one answer after the same work, and so is having to wait:
  * `too_many` and `work_needed` are `takeGuess`'s. An account whose address is not confirmed is let through here:
- * `account.emailVerifiedAt` is null, and the next step asks for the proof. Where the costs of hashing were raised, the
- * hash is made anew.
+ * `account.emailVerifiedAt` is null, and the next step asks for the proof. Where the costs of hashing were raised, or
+ * other software made the hash, it is made anew.
  *
  * @throws HashingBusy; no guess is counted then
  */
@@ -50,6 +50,7 @@ export async function signIn(ctx: Context, { email, password, proofOfWork }: Typ
   if (!taken.ok) return taken
   const { found, guess } = taken
   const right = await verifyGuess(ctx, { found, guess, password })
+  warnOfUselessHash(ctx, found)
   if (found === null || !right || found.account.disabledAt !== null)
     return await refuse(ctx, { found, right, challenge: workAhead(ctx, guess) })
   const { account, passwordHash } = found
@@ -69,6 +70,12 @@ async function verifyGuess(
     if (error instanceof HashingBusy) await giveBack(ctx, guess)
     throw error
   }
+}
+
+function warnOfUselessHash(ctx: Context, found: Found | null): void {
+  if (found === null || found.passwordHash === null || isUsableHash(ctx.config, found.passwordHash)) return
+  const reason = 'no password can match the stored hash: it is malformed, or costs too much'
+  ctx.log.warn({ accountId: found.account.id }, reason)
 }
 
 async function refuse(

@@ -5,10 +5,13 @@ import type { Config } from '../config/schema.ts'
 /**
  * Fastify's own logger, made before the server so that what comes first can use it.
  *
- * Errors lose what a driver attaches to them: a statement's parameters may be secrets.
+ * Lines go to standard output unless `stream` takes them. Errors lose what a driver attaches to them: a statement's parameters may be secrets.
  */
-export function createLog(level: Config['logLevel']): FastifyBaseLogger {
-  return Fastify({ logger: { level, serializers: { err: describeError } } }).log
+export function createLog(
+  level: Config['logLevel'],
+  stream: { write: (line: string) => void } = process.stdout
+): FastifyBaseLogger {
+  return Fastify({ logger: { level, serializers: { err: describeError }, stream } }).log
 }
 
 function describeError(error: Error & { code?: string; cause?: unknown }): {

@@ -43,6 +43,7 @@ import {
   saveProgress
 } from '../oidc/service.ts'
 import { noteDevice } from '../sessions/device-service.ts'
+import { announceDevice } from '../sessions/new-device-service.ts'
 import { nextStep, type Progress, type SecondFactorDue, type Step, secondFactorDue } from './model.ts'
 
 export function progressOf(interaction: Interaction, config: Config, now: Date): Progress {
@@ -153,7 +154,10 @@ async function finish(
       ? null
       : noteDevice(ctx, { accountId, trust: interaction.progress.trustDevice === true })
   const url = await finishInteraction(oidc, interaction, facts, [...events, ...(device?.writes ?? [])])
-  return { url, ...(device === null ? {} : { deviceToken: device.outcome().token }) }
+  if (device === null) return { url }
+  const { token: deviceToken, newDeviceId: deviceId } = device.outcome()
+  if (deviceId !== null) await announceDevice(ctx, { accountId, deviceId })
+  return { url, deviceToken }
 }
 
 /**
@@ -166,6 +170,8 @@ export async function signInWithPassword(
   ctx: Context,
   { oidc, interaction, typed }: At & { typed: Parameters<typeof signIn>[1] }
 ): Promise<({ ok: true } & Onward) | Extract<SignInOutcome, { ok: false }>> {
+  // From before the password is read: one that is replaced while it is checked is cut off with whatever it opened.
+  const since = ctx.now()
   const outcome = await signIn(ctx, typed)
   if (!outcome.ok) return outcome
   const { account, guess } = outcome
@@ -177,7 +183,7 @@ export async function signInWithPassword(
     await saveProgress(oidc, interaction, change, giveBackWrites(guess))
     return { ok: true, ...stepUrl(interaction, 'verify-email') }
   }
-  const proven = { oidc, interaction, accountId: account.id, proofs, guess }
+  const proven = { oidc, interaction, accountId: account.id, proofs, guess, since }
   return { ok: true, ...(await authenticate(ctx, proven)) }
 }
 
@@ -193,6 +199,8 @@ type Proven = At & {
   trustDevice?: boolean
   /** What was right, to be given back. */
   guess?: Guess
+  /** All of it is void once the account is cut off after this moment: now, unless an earlier proof is among them. */
+  since?: Date
 }
 
 /**
@@ -201,7 +209,7 @@ type Proven = At & {
  */
 export async function authenticate(
   ctx: Context,
-  { oidc, interaction, accountId, proofs, trustDevice = false, guess }: Proven
+  { oidc, interaction, accountId, proofs, trustDevice = false, guess, since = ctx.now() }: Proven
 ): Promise<Onward> {
   const { passkeyWanted = false } = interaction.progress
   const progress = {
@@ -209,7 +217,7 @@ export async function authenticate(
     ...(passkeyWanted ? { passkeyWanted } : {}),
     ...(trustDevice ? { trustDevice } : {})
   }
-  const change = { accountId, authenticatedAt: ctx.now(), progress }
+  const change = { accountId, authenticatedAt: since, progress }
   await saveProgress(oidc, interaction, change, guess === undefined ? [] : giveBackWrites(guess))
   return stepUrl(interaction, 'consent')
 }
@@ -227,7 +235,8 @@ export async function addProof(
     accountId: account.id,
     proofs: [...proofsOf(interaction), proof],
     ...rest,
-    trustDevice: rest.trustDevice || progress.trustDevice === true
+    trustDevice: rest.trustDevice || progress.trustDevice === true,
+    since: interaction.authenticatedAt ?? ctx.now()
   })
 }
 
@@ -243,7 +252,10 @@ export async function signUpAndWait(
   const outcome = await signUp(ctx, { ...typed, interactionUid: interaction.uid })
   if (!outcome.ok) return outcome
   // The account may be somebody else's: it is kept for the mail's link to match, and nothing is proven by it.
-  const progress = { pendingEmail: outcome.email, proofs: [proofNow(ctx, 'password')] }
+  const progress = {
+    pendingEmail: outcome.email,
+    ...(typed.withPasskey ? { passkeyWanted: true } : { proofs: [proofNow(ctx, 'password')] })
+  }
   await saveProgress(oidc, interaction, {
     accountId: outcome.pendingAccountId,
     authenticatedAt: null,

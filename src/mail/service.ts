@@ -34,8 +34,7 @@ export async function queueMail(
 ): Promise<'queued' | 'capped'> {
   const now = tx.now()
   const id = createId(now)
-  const recipientHash = hashToken(mail.to.toLowerCase())
-  await updateRecipientLock(tx.sql, recipientHash.readBigInt64BE(0))
+  const recipientHash = await holdRecipient(tx, mail.to)
   const contentSealed = seal(mailKey(tx), JSON.stringify({ to: mail.to, data: mail.data }), id)
   const withinCap = await insertMail(tx.sql, {
     id,
@@ -50,6 +49,16 @@ export async function queueMail(
   // Also where there is nothing to send, so that both take the same time.
   await tx.enqueue(tx.sql, 'mail', { mailId: id })
   return withinCap ? 'queued' : 'capped'
+}
+
+/**
+ * Makes everybody else who writes to an address wait until `tx` ends. Who will write to it after changing a row that
+ * the others may refer to holds it before: or each would wait for the other.
+ */
+export async function holdRecipient(tx: Context, to: string): Promise<Buffer> {
+  const recipientHash = hashToken(to.toLowerCase())
+  await updateRecipientLock(tx.sql, recipientHash.readBigInt64BE(0))
+  return recipientHash
 }
 
 /**

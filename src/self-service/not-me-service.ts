@@ -10,7 +10,7 @@ import { recordEvent } from '../audit/service.ts'
 import { type Context, inTransaction } from '../context.ts'
 import { mailReset, voidPassword } from '../credentials/reset-service.ts'
 import { revokeAllGrants } from '../oidc/grant-service.ts'
-import { untrustDevices } from '../sessions/service.ts'
+import { untrustDevices } from '../sessions/device-service.ts'
 
 export type NotMeOutcome =
   | {
@@ -36,14 +36,14 @@ export async function reportTakeover(
 ): Promise<NotMeOutcome> {
   const link = await readSecurityToken(ctx, 'not_me', token)
   if (!link.ok) return link
-  return await inTransaction(ctx, async tx => {
+  const outcome = await inTransaction<NotMeOutcome>(ctx, async tx => {
     const account = await findAccountForUpdate(tx.sql, link.accountId)
     const taken = await redeemSecurityToken(tx, 'not_me', token)
     if (!taken.ok) return taken
     if (account === null) return { ok: false, reason: 'invalid' }
     await endAllTokens(tx, account.id)
     await revokeAllGrants(tx, account.id)
-    await untrustDevices(tx, account.id)
+    await untrustDevices(tx.sql, account.id)
     await voidPassword(tx, account.id)
     await freezeFactorChanges(tx, account.id)
     const email = String(taken.data.email)
@@ -52,4 +52,7 @@ export async function reportTakeover(
     await recordEvent(tx, { type: 'account.takeover_reported', accountId: account.id, details: { recovery } })
     return { ok: true, recovery, email }
   })
+  // Once more: until the commit, somebody could still sign in with the password.
+  if (outcome.ok) await endAllTokens(ctx, link.accountId)
+  return outcome
 }

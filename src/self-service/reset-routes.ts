@@ -9,6 +9,7 @@ import { requireCsrf } from '../http/csrf.ts'
 import { asText, Field, remember } from '../http/form-fields.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sendPage } from '../http/view.ts'
+import { noWaiting } from '../http/waiting.ts'
 import { hostCookieName } from '../lib/cookies.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { homeOf, isInteractionOpen } from '../oidc/service.ts'
@@ -25,8 +26,8 @@ import {
 const RequestQuery = Type.Object({ interaction: Field })
 const RequestBody = Type.Object({ email: Field, again: Field })
 const SentQuery = Type.Object({ notice: Field })
-const SentBody = Type.Object({ code: Field, password: Field })
-const notices = ['resent', 'ended'] as const
+const SentBody = Type.Object({ code: Field, password: Field, challenge: Field, solution: Field })
+const notices = ['resent', 'ended', 'restored'] as const
 const form = { preValidation: requireCsrf, config: { rateLimit: {} } }
 
 /** Mounts the pages of a forgotten password, and the address at which password managers look for a change of one. */
@@ -78,10 +79,13 @@ function mountSent(app: FastifyInstance, service: Context, oidc: Oidc): void {
       faults: {},
       passwordMinLength,
       problem: null,
+      ...noWaiting,
       ...over
     }
     const failed = Object.keys(data.faults).length > 0
-    return await sendPage(reply, resetSentPage, data, { status: data.problem ? 503 : failed ? 422 : 200 })
+    const status = data.problem === 'busy' ? 503 : data.problem ? 429 : failed ? 422 : 200
+    if (data.retryAfterSeconds > 0) reply.header('retry-after', data.retryAfterSeconds)
+    return await sendPage(reply, resetSentPage, data, { status })
   }
 
   typed.get('/reset-password/sent', { schema: { querystring: SentQuery } }, async (request, reply) => {
@@ -93,19 +97,30 @@ function mountSent(app: FastifyInstance, service: Context, oidc: Oidc): void {
   typed.post('/reset-password/sent', { ...form, schema: { body: SentBody } }, async (request, reply) => {
     const asker = readAsker(oidc, request)
     if (asker === null) return reply.redirect('/reset-password', 303)
-    const { askedBy, email } = asker
     try {
-      const { code, password } = request.body
-      const outcome = await resetByCode(requestContext(service, request), { askedBy, code, password })
-      if (!outcome.ok) return await show(reply, { email, faults: outcome.faults })
+      const { code, password, challenge, solution } = request.body
+      const outcome = await resetByCode(requestContext(service, request), {
+        ...asker,
+        code,
+        password,
+        proofOfWork: { challenge, solution }
+      })
+      if (!outcome.ok) return await show(reply, { email: asker.email, ...shownOf(outcome) })
     } catch (error) {
       if (!(error instanceof HashingBusy)) throw error
-      reply.header('retry-after', error.retryAfterSeconds)
-      return await show(reply, { email, problem: 'busy' })
+      const { retryAfterSeconds } = error
+      return await show(reply, { email: asker.email, problem: 'busy', retryAfterSeconds })
     }
     forgetAsker(oidc, reply)
     return reply.redirect('/reset-password/done', 303)
   })
+}
+
+type Refused = Exclude<Awaited<ReturnType<typeof resetByCode>>, { ok: true }>
+
+const shownOf = (refused: Refused): Partial<ResetSentData> => {
+  const { ok: _, reason, ...rest } = refused
+  return reason === 'faulty' ? rest : { ...rest, problem: reason }
 }
 
 /** The cookie that tells which sign-in of this browser a forgotten password held up. */

@@ -1,13 +1,22 @@
 // Setting a new password by a mail, with all that it ends.
+import { emailKeyOf } from '../accounts/model.ts'
 import { sendNotice } from '../accounts/notice-service.ts'
 import type { TokenRefusal } from '../accounts/security-token-service.ts'
 import { endAllTokens } from '../accounts/service.ts'
 import { type Context, inTransaction } from '../context.ts'
+import {
+  giveBack,
+  type TooMany,
+  takeGuess,
+  type WorkNeeded,
+  workAhead
+} from '../credentials/guess-service.ts'
 import { hashPassword } from '../credentials/hashing.ts'
 import type { PasswordFault } from '../credentials/model.ts'
 import { judgeNewPassword } from '../credentials/password-policy-service.ts'
+import type { ProofOfWork } from '../credentials/proof-of-work-model.ts'
 import { type ResetClaim, readResetLink, takeResetClaim, tryResetCode } from '../credentials/reset-service.ts'
-import { untrustDevices } from '../sessions/service.ts'
+import { untrustDevices } from '../sessions/device-service.ts'
 
 type Refusal = { ok: false; reason: 'invalid' } | { ok: false; reason: 'faulty'; fault: PasswordFault }
 
@@ -29,34 +38,52 @@ export async function resetByLink(
 
 export type CodeFaults = { code?: 'missing' | 'invalid'; password?: PasswordFault }
 
+/** `askedBy` and `email`: the browser that asked for the mail, and what was typed there. */
+type CodeTyped = {
+  askedBy: string
+  email: string
+  code: unknown
+  password: unknown
+  proofOfWork?: ProofOfWork
+}
+
 /**
  * Sets a new password by the code of a mail, in the browser that asked for it; else as `resetByLink`. A password that
  * nobody may have is told before the code is tried; what is wrong with it for this person alone, only after.
+ *
+ * A code is a guess at the account: `too_many` and `work_needed` are `takeGuess`'s. `challenge` is the work that the next
+ * try needs.
  *
  * @throws HashingBusy when the code was right, at the price of that try
  */
 export async function resetByCode(
   ctx: Context,
-  { askedBy, code, password }: { askedBy: string; code: unknown; password: unknown }
-): Promise<{ ok: true } | { ok: false; faults: CodeFaults }> {
+  { password, proofOfWork, ...typed }: CodeTyped
+): Promise<
+  | { ok: true }
+  | { ok: false; reason: 'faulty'; faults: CodeFaults; challenge: string | null }
+  | TooMany
+  | WorkNeeded
+> {
   const fault = await judgeNewPassword(ctx, password, { email: '', name: '' })
-  const missing = code === undefined || code === ''
+  const missing = typed.code === undefined || typed.code === ''
   if (fault !== null || missing)
-    return {
-      ok: false,
-      faults: {
-        ...(missing ? { code: 'missing' as const } : {}),
-        ...(fault === null ? {} : { password: fault })
-      }
-    }
-  const claim = await tryResetCode(ctx, { askedBy, code })
-  const outcome = claim === null ? invalid : await resetWith(ctx, claim, password)
+    return faulty({
+      ...(missing ? { code: 'missing' } : {}),
+      ...(fault === null ? {} : { password: fault })
+    })
+  const taken = await takeGuess(ctx, { emailKey: emailKeyOf(typed.email), proofOfWork })
+  if (!taken.ok) return taken
+  const claim = await tryResetCode(ctx, typed)
+  if (claim === null) return faulty({ code: 'invalid' }, workAhead(ctx, taken.guess))
+  await giveBack(ctx, taken.guess)
+  const outcome = await resetWith(ctx, claim, password)
   if (outcome.ok) return outcome
-  return {
-    ok: false,
-    faults: outcome.reason === 'faulty' ? { password: outcome.fault } : { code: 'invalid' }
-  }
+  return faulty(outcome.reason === 'faulty' ? { password: outcome.fault } : { code: 'invalid' })
 }
+
+const faulty = (faults: CodeFaults, challenge: string | null = null) =>
+  ({ ok: false, reason: 'faulty', faults, challenge }) as const
 
 const invalid: Refusal = { ok: false, reason: 'invalid' }
 
@@ -69,12 +96,16 @@ async function resetWith(
   if (fault !== null) return { ok: false, reason: 'faulty', fault }
   // Before the transaction: nobody waits for a connection that waits for a hash.
   const passwordHash = await hashPassword(ctx.config, password as string)
-  return await inTransaction(ctx, async tx => {
+  const account = await inTransaction(ctx, async tx => {
     const account = await takeResetClaim(tx, claim, passwordHash)
-    if (account === null) return invalid
+    if (account === null) return null
     await endAllTokens(tx, account.id)
-    await untrustDevices(tx, account.id)
+    await untrustDevices(tx.sql, account.id)
     await sendNotice(tx, account, { kind: 'password_changed', data: {} })
-    return { ok: true }
+    return account
   })
+  if (account === null) return invalid
+  // Once more: until the commit, somebody could still sign in with the old password.
+  await endAllTokens(ctx, account.id)
+  return { ok: true }
 }

@@ -1,6 +1,7 @@
 // The pages of a forgotten password.
 import type { PasswordFault } from '../credentials/model.ts'
 import { definePage } from '../http/view.ts'
+import { noWaiting, type Waiting, waitInWords, waitingTexts } from '../http/waiting.ts'
 
 /** Where the person came from: a sign-in of this browser, or an application. */
 export type WayBack = { label: string; url: string } | null
@@ -35,15 +36,15 @@ export const resetRequestPage = definePage<ResetRequestData>(
   })
 )
 
-type NewPasswordData = { passwordMinLength: number; problem: null | 'busy' }
-
 const busy = 'We are busy just now. Wait a moment, then try again.'
 
-export type ResetSentData = NewPasswordData & {
+export type ResetSentData = Waiting & {
+  passwordMinLength: number
+  problem: null | 'busy' | 'too_many' | 'work_needed'
   action: string
   resendAction: string
   email: string
-  notice: null | 'resent' | 'ended'
+  notice: null | 'resent' | 'ended' | 'restored'
   faults: { code?: 'missing' | 'invalid'; password?: PasswordFault }
 }
 
@@ -54,7 +55,8 @@ const sent: ResetSentData = {
   notice: null,
   faults: {},
   passwordMinLength: 15,
-  problem: null
+  problem: null,
+  ...noWaiting
 }
 
 export const resetSentPage = definePage<ResetSentData>(
@@ -63,14 +65,28 @@ export const resetSentPage = definePage<ResetSentData>(
     fresh: sent,
     resent: { ...sent, notice: 'resent' },
     'after-not-me': { ...sent, notice: 'ended' },
+    'after-undo': { ...sent, notice: 'restored' },
     missing: { ...sent, faults: { code: 'missing', password: 'missing' } },
     'wrong-code': { ...sent, faults: { code: 'invalid' } },
     'short-password': { ...sent, faults: { password: 'too_short' } },
     guessable: { ...sent, faults: { password: 'guessable' } },
-    busy: { ...sent, problem: 'busy' }
+    busy: { ...sent, problem: 'busy' },
+    'too-many': { ...sent, problem: 'too_many', retryAfterSeconds: 60 },
+    'work-needed': {
+      ...sent,
+      problem: 'work_needed',
+      retryAfterSeconds: 30,
+      challenge: '17.1767225600.q0d1q0d1q0d1q0d1.stamp'
+    }
   },
   data => ({
-    problemText: data.problem && busy,
+    problemText:
+      data.problem &&
+      {
+        ...waitingTexts(data),
+        busy,
+        too_many: `There were too many wrong tries. Wait ${waitInWords(data.retryAfterSeconds)}, then try again, or open the link in the mail.`
+      }[data.problem],
     codeFaultText:
       data.faults.code &&
       {
@@ -83,13 +99,17 @@ export const resetSentPage = definePage<ResetSentData>(
       {
         resent:
           'If the address belongs to an account, a new mail is on its way. Only the newest one counts, and after several within an hour no more are sent.',
+        restored:
+          'Your account has this address again. Everybody is signed out of it, and its old password no longer opens it. Choose a new one to get back in.',
         ended:
           'Everybody is signed out of your account, and its old password no longer opens it. Choose a new one to get back in.'
       }[data.notice]
   })
 )
 
-export type ResetLinkData = NewPasswordData & {
+export type ResetLinkData = {
+  passwordMinLength: number
+  problem: null | 'busy'
   action: string
   requestUrl: string
   email: string

@@ -15,7 +15,8 @@ import {
   insertDevice,
   updateDeviceSeen,
   updateDevicesUntrusted,
-  updateDeviceToken
+  updateDeviceToken,
+  updateDeviceUntrusted
 } from './device-repository.ts'
 
 export type NotedDevice = {
@@ -23,9 +24,9 @@ export type NotedDevice = {
   writes: Write[]
   /**
    * Once the writes are done: what the browser's cookie holds from here on, to be set in any case, since that renews it; and
-   * whether nobody had signed in to this account with this browser before.
+   * the browser's id if nobody had signed in to this account with it before, else null.
    */
-  outcome: () => { token: string; isNew: boolean }
+  outcome: () => { token: string; newDeviceId: string | null }
 }
 
 /** The browser of this request as the account knows it; null where it does not. */
@@ -71,7 +72,10 @@ export function noteDevice(
       deleteOldDevices(device),
       insertDevice(device)
     ],
-    outcome: () => ({ token: isNew || old === undefined ? token : old, isNew })
+    outcome: () => ({
+      token: isNew || old === undefined ? token : old,
+      newDeviceId: isNew ? device.id : null
+    })
   }
 }
 
@@ -87,6 +91,22 @@ export async function removeDevice(
   return await inTransaction(ctx, async tx => {
     if (!(await deleteDevice(tx.sql, accountId, deviceId))) return { ok: false, reason: 'not_found' }
     await recordEvent(tx, { type: 'device.removed', accountId, details: { deviceId } })
+    return { ok: true }
+  })
+}
+
+/**
+ * From here on the second factor is asked for in this browser again; it stays known. `not_found`: it is not this
+ * account's. Records `device.untrusted`.
+ */
+export async function untrustDevice(
+  ctx: Context,
+  { accountId, deviceId }: { accountId: string; deviceId: unknown }
+): Promise<{ ok: true } | { ok: false; reason: 'not_found' }> {
+  if (!isId(deviceId)) return { ok: false, reason: 'not_found' }
+  return await inTransaction(ctx, async tx => {
+    if (!(await updateDeviceUntrusted(tx.sql, accountId, deviceId))) return { ok: false, reason: 'not_found' }
+    await recordEvent(tx, { type: 'device.untrusted', accountId, details: { deviceId } })
     return { ok: true }
   })
 }

@@ -4,7 +4,6 @@ import { endAllTokens } from '../accounts/service.ts'
 import type { Context } from '../context.ts'
 import type { Write } from '../db/batch.ts'
 import type { RetentionRule } from '../jobs/model.ts'
-import { updateDevicesUntrusted } from './device-repository.ts'
 import { fromSeconds, isUnchanged, type SessionPayload, type StoredSession, sameClient } from './model.ts'
 import {
   deleteEarlierSessionIds,
@@ -119,11 +118,6 @@ export async function endOtherSessions(
   if (!kept) return false
   await endAllTokens(tx, accountId, at)
   return true
-}
-
-/** Every browser is asked for the second factor again. */
-export async function untrustDevices(tx: Context, accountId: string): Promise<void> {
-  await updateDevicesUntrusted(tx.sql, accountId)
 }
 
 export const sessionRetention: RetentionRule[] = [

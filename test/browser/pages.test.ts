@@ -121,6 +121,7 @@ t.test('without script every page shows the same and its forms can be sent', asy
     await tab.goto(`${address}/samples/${number}`)
     t.equal(await tab.locator('h1').count(), 1, id)
     t.equal(await tab.locator('button.reveal:visible').count(), 0, id)
+    t.equal(await tab.locator('.strength').count(), 0, id)
   }
   t.strictSame(faults, [])
 })

@@ -176,7 +176,7 @@ t.test(
     const ctx = await createContext(t)
     const { accountId } = await signedUp(ctx, {
       name: 'Stranger',
-      password: 'the password of a stranger',
+      password: 'what somebody else would type',
       interactionUid: 'i1'
     })
     const strangers = await lastConfirmation(ctx)
@@ -191,7 +191,7 @@ t.test(
 
     const outcome = await confirmEmailByToken(ctx, (await lastConfirmation(ctx)).token)
     t.match(outcome, { ok: true, account: { id: accountId, name: 'Ada' }, interactionHash: hashToken('i2') })
-    t.notOk(await passwordWorks(ctx, 'the password of a stranger'))
+    t.notOk(await passwordWorks(ctx, 'what somebody else would type'))
     t.ok(await passwordWorks(ctx, goodPassword))
     t.strictSame(await confirmEmailByToken(ctx, strangers.token), { ok: false, reason: 'invalid' })
     const byCode = { accountId, interactionUid: 'i1', code: strangers.code }

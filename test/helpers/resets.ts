@@ -79,13 +79,6 @@ export async function resetByLink(
   return page.status === 200 ? await visitor.post(page, 'reset-form', { password: typed }) : page
 }
 
-/** Asks, reads the mail, sets the new password. */
-export async function resetOf(service: Service, email: string, typed = newPassword): Promise<void> {
-  await askForReset(service, email)
-  const answer = await resetByLink((await lastReset(service, email)).link, typed)
-  if (answer.status !== 303) throw new Error(`no reset: ${answer.status} ${answer.text}`)
-}
-
 /** Whether a password opens the sign-in page in a browser that nobody knows. */
 export async function opens(
   service: Service,

@@ -5,7 +5,6 @@ import { createServer, request as httpRequest } from 'node:http'
 import { createServer as createTcpServer, type Server as TcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import Fastify from 'fastify'
 import { startDemoApp } from '../../examples/demo-app/app.ts'
 import { type App, startApp } from '../../src/app.ts'
 import { registerClient } from '../../src/clients/service.ts'
@@ -91,10 +90,7 @@ export async function startService(
       config,
       pool,
       now: () => new Date(),
-      logger:
-        onLog === undefined
-          ? createLog('silent')
-          : Fastify({ logger: { level: 'trace', stream: { write: onLog } } }).log,
+      logger: onLog === undefined ? createLog('silent') : createLog('trace', { write: onLog }),
       // Recurring jobs have tests of their own; here they would mix their statements with the requests'.
       jobs: { pollSeconds: 1, recurring: [] }
     })

@@ -4,7 +4,11 @@ import { parseEmail, parseName } from '../../src/accounts/model.ts'
 import { parseClientMetadata } from '../../src/clients/metadata-model.ts'
 import { pageUriProblem, redirectUriProblem, resourceIndicatorProblem } from '../../src/clients/uri-model.ts'
 import { loadConfig } from '../../src/config/load.ts'
+import { readCommonPasswords } from '../../src/credentials/common-passwords.ts'
+import { readForeignHash } from '../../src/credentials/foreign-hashes.ts'
+import { foldPassword } from '../../src/credentials/guessing-model.ts'
 import { checkNewPassword, passwordBytes } from '../../src/credentials/model.ts'
+import { judgeGuessing, ownWordsOf } from '../../src/credentials/password-policy-service.ts'
 import { parsePhc } from '../../src/credentials/phc.ts'
 import { prefersHtml } from '../../src/http/error-handler.ts'
 import { describeError } from '../../src/http/errors.ts'
@@ -55,6 +59,7 @@ const strings: Record<string, string> = {
   newlines: fill('\n\n ')
 }
 
+const common = await readCommonPasswords()
 const config = testConfig()
 const tolerant = (parse: (text: string) => unknown) => (text: string) => {
   try {
@@ -82,7 +87,11 @@ const parsers: Record<string, (text: string) => unknown> = {
       logo_uri: text,
       [text]: text
     }),
-  parsePhc: tolerant(parsePhc),
+  parsePhc,
+  readForeignHash,
+  foldPassword,
+  judgeGuessing: text => judgeGuessing(text, [], common),
+  ownWordsOf: text => ownWordsOf([text]),
   prefersHtml,
   networkOf: tolerant(networkOf),
   sourceOf,

@@ -1,10 +1,12 @@
 // INP-2: who a request comes from is told by the connection, or by a proxy that the operator named, by nobody else.
 import t, { type Test } from 'tap'
 import { openSignIn } from '../helpers/forms.ts'
+import { forgetGuesses } from '../helpers/guessing.ts'
 import { password, type Service, startService } from '../helpers/service.ts'
 
 /** The address that the audit trail has for a failed sign-in with these headers. */
 async function addressOf(t: Test, service: Service, headers: Record<string, string>): Promise<string> {
+  await forgetGuesses(service.pool)
   const { visitor, page } = await openSignIn(service)
   const body = new URLSearchParams({
     _csrf: /name="_csrf" value="([^"]+)"/.exec(page.text)?.[1] ?? '',

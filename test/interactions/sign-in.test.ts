@@ -10,6 +10,7 @@ import {
   statementsOf,
   typedIn
 } from '../helpers/forms.ts'
+import { forgetGuesses } from '../helpers/guessing.ts'
 import { password, startService } from '../helpers/service.ts'
 
 const service = await startService(t)
@@ -17,6 +18,7 @@ const application = await createApplication(service)
 
 async function attempt(email: string, secret: string) {
   const { visitor, page } = await openSignIn(service, { application })
+  await forgetGuesses(service.pool)
   service.statements.length = 0
   const answer = await visitor.post(page, 'sign-in-form', { email, password: secret })
   const statements = statementsOf(service)
@@ -60,6 +62,7 @@ t.test('PWD-7: each of them costs one hash: the time is that of the hash', async
   await newcomer(slow, shop, { email: 'known@example.org' })
   const { visitor, page } = await openSignIn(slow, { application: shop })
   const timeOf = async (email: string) => {
+    await forgetGuesses(slow.pool)
     const startedAt = performance.now()
     await visitor.post(page, 'sign-in-form', { email, password: `${password}!` })
     return performance.now() - startedAt
@@ -111,6 +114,7 @@ t.test('PWD-3: a megabyte is refused before it is read, and 60 KB before they ar
   ] as const) {
     const times: number[] = []
     for (let round = 0; round < 4; round++) {
+      await forgetGuesses(service.pool)
       const startedAt = performance.now()
       const answer = await visitor.post(page, 'sign-in-form', {
         email: 'known@example.org',
@@ -161,6 +165,7 @@ t.test('fields that come twice, nested or under dangerous names do not confuse t
     `__proto__[password]=${secret}&__proto__=x&constructor.prototype.email=x&email=known%40example.org`,
     `email=known%40example.org&_csrf=x&_csrf=y&password=${secret}`
   ]) {
+    await forgetGuesses(service.pool)
     const answer = await postRaw(visitor, page, { form: 'sign-in-form', body })
     t.match(String(answer.status), /^(422|403)$/, body)
   }

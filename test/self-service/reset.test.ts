@@ -140,7 +140,9 @@ t.test('an account without a password gets one; its passkeys stay', async t => {
     values (${id}, ${id}, '\\x01', '\\x02', 0, ${id}, 'Laptop', true, true, true, now())`
   await askForReset(service, email)
   await resetByLink((await lastReset(service, email)).link)
-  t.equal(await letsIn(email, newPassword), true)
+  const { visitor, page } = await openSignIn(service, { application })
+  const next = await visitor.submit(page, 'sign-in-form', { email, password: newPassword })
+  t.match(new URL(next.url).pathname, /\/second-factor$/, 'and are asked for now')
   t.equal((await service.pool`select from webauthn_credentials where account_id = ${id}`).length, 1)
 })
 

@@ -40,7 +40,7 @@ const keys = 'qwertyuiop asdfghjkl zxcvbnm 1234567890'
 const placeOf = character =>
   keys.includes(character) ? keys.indexOf(character) : 100 + character.codePointAt(0)
 
-// How many characters do not go on as the ones before them did: 3 of `aaaaaaaa`, `abcabcabc`, `qwertyuiop`.
+// How many characters do not go on as the ones before them did: 2 of `aaaaaaaa`, 4 of `abcabcabc`, 2 of `qwertyuiop`.
 function countNew(characters) {
   const places = characters.map(placeOf)
   const goesOn = at =>
@@ -51,14 +51,14 @@ function countNew(characters) {
   return places.filter((_, at) => !goesOn(at)).length
 }
 
-// What is left of a password without what stands in the form's other fields, and without digits and signs.
-function countOwn(password, form) {
-  const known = [...form.querySelectorAll('input[type=email], input[type=text]')]
+// Whether a password has next to no letters but those of the address and name that stand in the form.
+function isMostlyOwn(password, form) {
+  const own = [...form.querySelectorAll('input[autocomplete~=username], input[autocomplete=name]')]
     .flatMap(({ value }) => value.toLowerCase().split(/[^\p{L}\p{N}]+/u))
     .filter(word => word.length > 2)
     .sort((a, b) => b.length - a.length)
-  const rest = known.reduce((text, word) => text.replaceAll(word, ''), password)
-  return rest.replace(/\P{L}/gu, '').length
+  const rest = own.reduce((text, word) => text.replaceAll(word, ''), password)
+  return rest !== password && rest.replace(/\P{L}/gu, '').length < 4
 }
 
 // What is plain to see of a new password. The service knows more, and decides.
@@ -66,12 +66,12 @@ function describePassword(input) {
   const password = input.value.normalize('NFC').toLowerCase()
   const characters = [...password]
   const missing = input.minLength - characters.length
-  const plural = count => `${count} more character${count === 1 ? '' : 's'}`
   if (characters.length === 0) return ['', '']
-  if (missing > 0) return ['short', `Too short: ${plural(missing)}`]
+  if (missing > 0) return ['short', `Too short: ${missing} more character${missing === 1 ? '' : 's'}`]
   if (characters.length > 256) return ['weak', 'Too long: use at most 256 characters']
-  if (countNew(characters) < 7) return ['weak', 'Easy to guess: it repeats or follows a row']
-  if (countOwn(password, input.form) < 4) return ['weak', 'Easy to guess: use more than names and numbers']
+  if (countNew(characters) < 0.65 * input.minLength)
+    return ['weak', 'Easy to guess: it repeats itself or follows a row']
+  if (isMostlyOwn(password, input.form)) return ['weak', 'Easy to guess: it is mostly your name or address']
   return ['good', 'Looks good']
 }
 

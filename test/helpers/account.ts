@@ -1,0 +1,94 @@
+// People at their account's pages: signed in, with the ways to sign in that a test gives them.
+import type { Account } from '../../src/accounts/model.ts'
+import { findAccountByEmailKey } from '../../src/accounts/repository.ts'
+import { beginRegistration, finishRegistration } from '../../src/credentials/webauthn-registration-service.ts'
+import { type AuthenticatorSettings, createAuthenticator } from './authenticator.ts'
+import { ownSession } from './passkeys.ts'
+import { createPerson } from './resets.ts'
+import { password, type Service } from './service.ts'
+import { addAuthenticator, codeShown } from './totp.ts'
+import { type Answer, findForm, Visitor } from './visitor.ts'
+
+export const overview = '/account/security'
+
+export type Member = {
+  email: string
+  account: Account
+  visitor: Visitor
+  /** Opens a page of the account, with all redirects. */
+  open: (path: string) => Promise<Answer>
+  /** The code that the authenticator shows next, half a minute later. */
+  code: () => string
+  /** The authenticator's id; empty without one. */
+  authenticatorId: string
+}
+
+let people = 0
+
+/**
+ * A new person who has just typed the password. With `authenticator` one is added then, and its code given too; unless
+ * `halfway`, as in a browser that was signed in to before the authenticator was added elsewhere.
+ */
+export async function createMember(
+  service: Service,
+  { authenticator = false, halfway = false }: { authenticator?: boolean; halfway?: boolean } = {}
+): Promise<Member> {
+  const email = `member${people++}@example.org`
+  const { ctx } = service.app
+  await createPerson(service, { email })
+  const account = await findAccountByEmailKey(service.pool, email)
+  if (account === null) throw new Error('nobody was made')
+  const visitor = new Visitor()
+  const open = (path: string) => visitor.visit(`${service.issuer}${path}`)
+  await visitor.submit(await open(overview), 'sign-in-form', { email, password })
+  const own = authenticator ? await addAuthenticator(ctx, account) : { id: '', secret: '' }
+  const code = () => {
+    service.advance(31)
+    return codeShown(own.secret, ctx.now())
+  }
+  if (authenticator && !halfway)
+    await visitor.submit(await open(`${overview}/recovery-codes`), 'totp-form', { code: code() })
+  return { email, account, visitor, open, code, authenticatorId: own.id }
+}
+
+/** Gives somebody a passkey behind the pages' back, and answers with its id. */
+export async function addPasskey(
+  { app: { ctx }, issuer }: Service,
+  account: Account,
+  settings: AuthenticatorSettings = {}
+): Promise<string> {
+  const registering = { account, boundTo: ownSession }
+  const response = createAuthenticator({ origin: issuer, ...settings }).create(
+    await beginRegistration(ctx, registering)
+  )
+  const outcome = await finishRegistration(ctx, { ...registering, response })
+  if (!outcome.ok) throw new Error(outcome.reason)
+  return outcome.passkey.id
+}
+
+/** Adds a passkey at its page, as the page's script does. */
+export async function addPasskeyByPage(
+  { issuer }: Service,
+  { visitor, open }: Member,
+  settings: AuthenticatorSettings = {}
+): Promise<Answer> {
+  const page = await open(`${overview}/passkeys/add`)
+  const { fields } = findForm(page, 'add-passkey-form')
+  const options = await visitor.request(`${issuer}${overview}/passkeys/add/options`, {
+    method: 'POST',
+    body: new URLSearchParams({ _csrf: fields._csrf ?? '' }),
+    headers: { accept: 'application/json' }
+  })
+  if (options.status !== 200) throw new Error(`${options.status} ${options.location}`)
+  const response = createAuthenticator({ origin: issuer, ...settings }).create(JSON.parse(options.text))
+  return await visitor.submit(page, 'add-passkey-form', { response })
+}
+
+/** “This wasn't me”, as it leaves an account for a day. */
+export async function freeze({ pool, app }: Service, { id }: Account): Promise<void> {
+  const until = new Date(app.ctx.now().getTime() + 86_400_000)
+  await pool`update accounts set factor_changes_frozen_until = ${until} where id = ${id}`
+}
+
+/** The path that a page was opened at, with its query. */
+export const pathOf = ({ url }: Answer): string => new URL(url).pathname + new URL(url).search
