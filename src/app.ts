@@ -15,7 +15,7 @@ import { mountHome, mountMailbox } from './development/routes.ts'
 import { createMailboxTransport } from './development/service.ts'
 import { createClientErrorHandler } from './http/client-error.ts'
 import { registerCsrf } from './http/csrf.ts'
-import { answerError, registerErrorHandler } from './http/error-handler.ts'
+import { answerFrameworkError, registerErrorHandler } from './http/error-handler.ts'
 import { mountHealth } from './http/health.ts'
 import { registerRateLimit } from './http/rate-limit.ts'
 import { registerSecurityHeaders } from './http/security-headers.ts'
@@ -157,7 +157,7 @@ function createServer({
     onProtoPoisoning: 'error' as const,
     onConstructorPoisoning: 'error' as const,
     http: { headersTimeout: 20_000, maxHeaderSize: 16 * 1024 },
-    frameworkErrors: answerError as never,
+    frameworkErrors: answerFrameworkError as never,
     clientErrorHandler: createClientErrorHandler(now)
   }
   return Fastify({ ...server, loggerInstance: logger }) as unknown as FastifyInstance

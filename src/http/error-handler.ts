@@ -12,16 +12,24 @@ export function registerErrorHandler(app: FastifyInstance): void {
 }
 
 /**
- * Answers `error` as HTML or JSON, whichever the request prefers. Also Fastify's option `frameworkErrors`, for a URL
- * that it could not even read.
+ * For Fastify's option `frameworkErrors`: a URL that it could not even read. No hook runs before this one, so the
+ * headers are put on here.
  */
+export async function answerFrameworkError(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply
+): Promise<FastifyReply> {
+  reply.headers(reply.server.securityHeaders)
+  return await answerError(error, request, reply)
+}
+
+/** Answers `error` as HTML or JSON, whichever the request prefers. */
 export async function answerError(
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply
 ): Promise<FastifyReply> {
-  // No hook may run after this one, where there was no route or this answer itself fails.
-  reply.headers(reply.server.securityHeaders)
   const answer = describeError(isObject(error) ? error : {})
   if (answer.status >= 500) request.log.error({ err: error }, 'request failed')
   if (answer.retryAfterSeconds !== undefined) reply.header('retry-after', Math.ceil(answer.retryAfterSeconds))

@@ -9,7 +9,7 @@ import type { Test } from 'tap'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { registerCsrf } from '../../src/http/csrf.ts'
-import { answerError, registerErrorHandler } from '../../src/http/error-handler.ts'
+import { answerFrameworkError, registerErrorHandler } from '../../src/http/error-handler.ts'
 import { registerSecurityHeaders } from '../../src/http/security-headers.ts'
 import { listPages, type Page, registerViews } from '../../src/http/view.ts'
 
@@ -32,7 +32,7 @@ export async function createPagesApp(
   // A browser holds sockets open that it has not used yet; waiting for those takes a minute.
   const app = Fastify({
     bodyLimit: 16_384,
-    frameworkErrors: answerError,
+    frameworkErrors: answerFrameworkError,
     forceCloseConnections: true
   })
   t.teardown(() => app.close())
