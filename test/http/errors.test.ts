@@ -100,7 +100,6 @@ t.test('the detail of a fault of ours is in the log, under the id that was shown
   const app = Fastify({ logger: { stream } })
   t.teardown(() => app.close())
   await app.register(cookie)
-  await registerSecurityHeaders(app, testConfig())
   registerCsrf(app, testConfig())
   await registerViews(app, testConfig())
   registerErrorHandler(app)
