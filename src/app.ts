@@ -21,6 +21,7 @@ import { registerRateLimit } from './http/rate-limit.ts'
 import { registerSecurityHeaders } from './http/security-headers.ts'
 import { registerViews } from './http/view.ts'
 import { mountEmailLink } from './interactions/email-link-routes.ts'
+import { mountSignInLink } from './interactions/mail-code-routes.ts'
 import { mountInteractions } from './interactions/routes.ts'
 import type { RecurringJob } from './jobs/model.ts'
 import { retentionJob } from './jobs/retention-service.ts'
@@ -125,6 +126,7 @@ async function mountPages(pages: FastifyInstance, ctx: Context, oidc: Oidc): Pro
   mountWellKnown(pages, ctx.config)
   mountInteractions(pages, ctx, oidc)
   mountEmailLink(pages, ctx, oidc)
+  if (ctx.config.mailSignIn) mountSignInLink(pages, ctx, oidc)
   mountAccount(pages)
   mountSecurity(pages, ctx, oidc)
   mountReset(pages, ctx, oidc)
