@@ -21,6 +21,7 @@ import { registerRateLimit } from './http/rate-limit.ts'
 import { registerSecurityHeaders } from './http/security-headers.ts'
 import { registerViews } from './http/view.ts'
 import { mountEmailLink } from './interactions/email-link-routes.ts'
+import { mountSignInLink } from './interactions/mail-code-routes.ts'
 import { mountInteractions } from './interactions/routes.ts'
 import type { RecurringJob } from './jobs/model.ts'
 import { retentionJob } from './jobs/retention-service.ts'
@@ -42,6 +43,7 @@ import { mountSecurity } from './self-service/security-routes.ts'
 import { mountUndoAddress } from './self-service/undo-address-routes.ts'
 import { mountWellKnown } from './self-service/well-known-routes.ts'
 import { deviceRetention } from './sessions/device-service.ts'
+import { newDeviceHandlers } from './sessions/new-device-service.ts'
 import { sessionRetention } from './sessions/service.ts'
 
 export type AppOptions = {
@@ -96,6 +98,7 @@ export async function startApp({
   mountWellKnown(http, config)
   mountInteractions(http, ctx, oidc)
   mountEmailLink(http, ctx, oidc)
+  if (config.mailSignIn) mountSignInLink(http, ctx, oidc)
   mountAccount(http)
   mountSecurity(http, ctx, oidc)
   mountReset(http, ctx, oidc)
@@ -112,7 +115,7 @@ export async function startApp({
       : createSmtpTransport({ ...config, smtpUrl: config.smtpUrl }, now)
   if (plan !== false)
     await jobs.work(ctx, {
-      handlers: { ...mailHandlers(config, transport), ...guessHandlers },
+      handlers: { ...mailHandlers(config, transport), ...guessHandlers, ...newDeviceHandlers },
       recurring: recurringJobs(),
       ...plan
     })

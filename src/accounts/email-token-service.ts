@@ -18,7 +18,10 @@ import { updateEmailVerified } from './repository.ts'
 const codeDigits = 6
 const codeAttempts = 5
 
-/** What a confirmation sets: typed with the sign-up that the token belongs to, null with a token of a sign-in. */
+/**
+ * What a confirmation sets: typed with the sign-up that the token belongs to, null with a token of a sign-in. An empty
+ * hash: signed up without a password.
+ */
 export type Pending = { name: string | null; passwordHash: string | null }
 
 export type RedeemOutcome =

@@ -53,7 +53,8 @@ export function createHashingQueue({ slots, maxWaitMs }: { slots: number; maxWai
   return {
     waiting: () => waiting.length,
     join: expectedMs => {
-      if (running + places >= slots) checkWait(waiting.length + places, expectedMs)
+      const ahead = running + places + waiting.length - slots
+      if (ahead >= 0) checkWait(ahead, expectedMs)
       places++
       let held = true
       return () => {

@@ -23,7 +23,7 @@ import { HashingBusy } from './hashing-queue.ts'
 import type { PasswordFault } from './model.ts'
 import { judgeNewPassword } from './password-policy-service.ts'
 import type { ProofOfWork } from './proof-of-work-model.ts'
-import { findPasswordHash, insertPassword, updatePassword } from './repository.ts'
+import { deletePassword, findPasswordHash, insertPassword, updatePassword } from './repository.ts'
 
 export type SignUpFaults = {
   email?: 'missing' | 'invalid' | 'too_long'
@@ -31,10 +31,15 @@ export type SignUpFaults = {
   password?: PasswordFault
 }
 
+/** In the place of a token's hash: confirming it leaves the account without a password. */
+const noPassword = ''
+
 export type SignUpTyped = {
   email: unknown
   name: unknown
   password: unknown
+  /** The person wants a passkey and no password: it is created once the address is confirmed. */
+  withPasskey?: boolean
   interactionUid: string | null
   proofOfWork?: ProofOfWork
 }
@@ -69,10 +74,9 @@ export type SignUpOutcome =
 export async function signUp(ctx: Context, typed: SignUpTyped): Promise<SignUpOutcome> {
   const email = parseEmail(typed.email)
   const name = parseName(typed.name)
-  const passwordFault = await judgeNewPassword(ctx, typed.password, {
-    email: email.ok ? email.email : '',
-    name: name.ok ? name.name : ''
-  })
+  const owner = { email: email.ok ? email.email : '', name: name.ok ? name.name : '' }
+  const { withPasskey = false } = typed
+  const passwordFault = withPasskey ? null : await judgeNewPassword(ctx, typed.password, owner)
   if (!email.ok || !name.ok || passwordFault !== null) {
     const faults: SignUpFaults = {
       ...(email.ok ? {} : { email: email.reason }),
@@ -85,11 +89,12 @@ export async function signUp(ctx: Context, typed: SignUpTyped): Promise<SignUpOu
   const taken = await takeSignUp(ctx, typed.proofOfWork).finally(leave)
   if (!taken.ok) return taken
   // Before the transaction: nobody waits for a connection that waits for a hash.
-  const passwordHash = await hashPaidFor(ctx, typed.password as string, taken)
+  const passwordHash = withPasskey ? noPassword : await hashPaidFor(ctx, typed.password as string, taken)
   const person = { email: email.email, emailKey: email.emailKey, name: name.name }
   return await inTransaction(ctx, async tx => {
     const { account, created } = await findOrCreateAccount(tx, person)
-    await insertPassword(tx.sql, { accountId: account.id, passwordHash, at: tx.now(), wanted: created })
+    const wanted = created && !withPasskey
+    await insertPassword(tx.sql, { accountId: account.id, passwordHash, at: tx.now(), wanted })
     await sendConfirmation(tx, {
       account,
       pending: { name: person.name, passwordHash },
@@ -149,7 +154,7 @@ export async function isContested(ctx: Context, token: EmailToken): Promise<bool
  */
 export async function fitsSignUp(ctx: Context, token: EmailToken, password: unknown): Promise<boolean> {
   const phc = token.passwordHash ?? (await findPasswordHash(ctx.sql, token.accountId))
-  return await verifyPassword(ctx.config, phc, password)
+  return await verifyPassword(ctx.config, phc === noPassword ? null : phc, password)
 }
 
 export type ConfirmOutcome =
@@ -197,8 +202,11 @@ export async function confirmEmailByCode(
 async function finishConfirmation(tx: Context, redeemed: RedeemOutcome): Promise<ConfirmOutcome> {
   if (!redeemed.ok) return redeemed
   const { account, pending, interactionHash } = redeemed
-  if (pending.passwordHash !== null)
-    await updatePassword(tx.sql, { accountId: account.id, passwordHash: pending.passwordHash, at: tx.now() })
+  const { passwordHash } = pending
+  // Whoever signed up first, perhaps a stranger, may have given the account a password: it goes, too.
+  if (passwordHash === noPassword) await deletePassword(tx.sql, account.id)
+  else if (passwordHash !== null)
+    await updatePassword(tx.sql, { accountId: account.id, passwordHash, at: tx.now() })
   await recordEvent(tx, { type: 'account.email_verified', accountId: account.id })
   return { ok: true, account, interactionHash }
 }

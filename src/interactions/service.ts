@@ -12,6 +12,7 @@ import {
   type WorkNeeded,
   workAhead
 } from '../credentials/guess-service.ts'
+import { signInByLink } from '../credentials/mail-sign-in-service.ts'
 import {
   acrOf,
   amrOf,
@@ -39,10 +40,12 @@ import {
   abortInteraction,
   finishInteraction,
   type Interaction,
+  proveInteraction,
   resumeInteraction,
   saveProgress
 } from '../oidc/service.ts'
 import { noteDevice } from '../sessions/device-service.ts'
+import { announceDevice } from '../sessions/new-device-service.ts'
 import { nextStep, type Progress, type SecondFactorDue, type Step, secondFactorDue } from './model.ts'
 
 export function progressOf(interaction: Interaction, config: Config, now: Date): Progress {
@@ -153,7 +156,10 @@ async function finish(
       ? null
       : noteDevice(ctx, { accountId, trust: interaction.progress.trustDevice === true })
   const url = await finishInteraction(oidc, interaction, facts, [...events, ...(device?.writes ?? [])])
-  return { url, ...(device === null ? {} : { deviceToken: device.outcome().token }) }
+  if (device === null) return { url }
+  const { token: deviceToken, newDeviceId: deviceId } = device.outcome()
+  if (deviceId !== null) await announceDevice(ctx, { accountId, deviceId })
+  return { url, deviceToken }
 }
 
 /**
@@ -248,13 +254,43 @@ export async function signUpAndWait(
   const outcome = await signUp(ctx, { ...typed, interactionUid: interaction.uid })
   if (!outcome.ok) return outcome
   // The account may be somebody else's: it is kept for the mail's link to match, and nothing is proven by it.
-  const progress = { pendingEmail: outcome.email, proofs: [proofNow(ctx, 'password')] }
+  const progress = {
+    pendingEmail: outcome.email,
+    ...(typed.withPasskey ? { passkeyWanted: true } : { proofs: [proofNow(ctx, 'password')] })
+  }
   await saveProgress(oidc, interaction, {
     accountId: outcome.pendingAccountId,
     authenticatedAt: null,
     progress
   })
   return { ok: true, ...stepUrl(interaction, 'verify-email') }
+}
+
+/** Keeps the address that a sign-in code was mailed to; nobody is proven by it, nor told of. */
+export async function waitForMailCode(oidc: Oidc, interaction: Interaction, email: string): Promise<Onward> {
+  const { passkeyWanted: _, pendingEmail: __, ...progress } = interaction.progress
+  const change = {
+    accountId: null,
+    authenticatedAt: null,
+    progress: { ...progress, mailCodeEmail: email, proofs: [] }
+  }
+  await saveProgress(oidc, interaction, change)
+  return stepUrl(interaction, 'mail-code/sent')
+}
+
+/** Signs in by the link of a mail, in the browser whose sign-in asked for it; else as `signInByLink`. */
+export async function signInByMailLink(
+  ctx: Context,
+  link: Parameters<typeof signInByLink>[1]
+): Promise<({ ok: true } & Onward) | Extract<Awaited<ReturnType<typeof signInByLink>>, { ok: false }>> {
+  return await inTransaction(ctx, async tx => {
+    const outcome = await signInByLink(tx, link)
+    if (!outcome.ok) return outcome
+    const uid = link.waitingUid ?? ''
+    const progress = { proofs: [proofNow(tx, 'mail')] }
+    await proveInteraction(tx, uid, { accountId: outcome.account.id, progress })
+    return { ok: true, url: `/interaction/${encodeURIComponent(uid)}` }
+  })
 }
 
 type CodeRefusal = {

@@ -3,6 +3,8 @@
 import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import type { FactorFacts } from '../credentials/factor-model.ts'
+import { HashingBusy } from '../credentials/hashing-queue.ts'
+import { setFirstPassword } from '../credentials/password-service.ts'
 import type { Proof } from '../credentials/proof-model.ts'
 import { createRecoveryCodes } from '../credentials/recovery-code-service.ts'
 import {
@@ -18,7 +20,16 @@ import { hashToken } from '../lib/tokens.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { addProof, phishingResistanceDue, proofNow } from './service.ts'
 import { recoveryCodesPage, type SetUpData, setUpPage } from './set-up-views.ts'
-import { asText, Field, redirect, type Steps, show, type Visit } from './visit-routes.ts'
+import {
+  asText,
+  Field,
+  redirect,
+  type Steps,
+  show,
+  showBusy,
+  unlessBusy,
+  type Visit
+} from './visit-routes.ts'
 
 export function mountSetUp({ page, form }: Steps, oidc: Oidc): void {
   page('set-up', async visit => {
@@ -50,10 +61,45 @@ export function mountSetUp({ page, form }: Steps, oidc: Oidc): void {
     }
   })
   mountPasskeySetUp({ form, step: 'set-up' }, oidc)
+  mountFirstPasskey({ page, form }, oidc)
 }
 
+/** The passkey that an account is made with, or the password after all. */
+function mountFirstPasskey({ page, form }: Pick<Steps, 'page' | 'form'>, oidc: Oidc): void {
+  page('passkey', async visit => {
+    const { method } = visit.request.query as { method?: unknown }
+    return await show(visit, setUpPage, firstPasskeyData(visit, method === 'password' ? { method } : {}))
+  })
+  mountPasskeySetUp({ form, step: 'passkey' }, oidc)
+  form('passkey/password', {
+    step: 'passkey',
+    body: Type.Object({ password: Field }),
+    act: async (visit, { password }) => {
+      const { ctx, interaction } = visit
+      const again = (over: Partial<SetUpData>) => firstPasskeyData(visit, { method: 'password', ...over })
+      const { id: accountId } = enrolling(visit).account
+      const outcome = await unlessBusy(setFirstPassword(ctx, { accountId, password }))
+      if (outcome instanceof HashingBusy)
+        return await showBusy(visit, outcome, setUpPage, again({ problem: 'busy' }))
+      if (outcome.ok || outcome.reason === 'has_password')
+        return redirect(visit.reply, { url: `/interaction/${interaction.uid}/consent` })
+      if (outcome.reason === 'frozen')
+        return await show(visit, setUpPage, again({ method: 'passkey', problem: 'frozen' }), 403)
+      return await show(visit, setUpPage, again({ passwordFault: outcome.faults.password ?? null }), 422)
+    }
+  })
+}
+
+const firstPasskeyData = (visit: Visit, over: Partial<SetUpData>): SetUpData =>
+  setUpData(visit, {
+    base: `/interaction/${visit.interaction.uid}/passkey`,
+    purpose: 'new_account',
+    method: 'passkey',
+    ...over
+  })
+
 /** The forms that create a passkey, at the step of that name or at the one that sets up a second factor. */
-export function mountPasskeySetUp(
+function mountPasskeySetUp(
   { form, step }: Pick<Steps, 'form'> & { step: 'set-up' | 'passkey' },
   oidc: Oidc
 ): void {
@@ -69,7 +115,11 @@ export function mountPasskeySetUp(
       const outcome = await finishRegistration(visit.ctx, { ...enrolling(visit), response })
       if (!outcome.ok) {
         const problem = outcome.reason === 'already_registered' ? 'refused' : outcome.reason
-        return await show(visit, setUpPage, setUpData(visit, { method: 'passkey', problem }), 422)
+        const data = (step === 'passkey' ? firstPasskeyData : setUpData)(visit, {
+          method: 'passkey',
+          problem
+        })
+        return await show(visit, setUpPage, data, 422)
       }
       const { userVerified, backupEligible } = outcome.passkey
       const method = step === 'passkey' ? 'passkey' : 'security_key'
@@ -104,7 +154,7 @@ function enrolling({ interaction }: Visit) {
 const purposeOf = ({ interaction }: Visit): SetUpData['purpose'] =>
   phishingResistanceDue(interaction) ? 'phishing_resistant' : 'second_factor'
 
-export const setUpData = (visit: Visit, over: Partial<SetUpData>): SetUpData => {
+const setUpData = (visit: Visit, over: Partial<SetUpData>): SetUpData => {
   const { interaction, ctx } = visit
   return {
     base: `/interaction/${interaction.uid}/set-up`,

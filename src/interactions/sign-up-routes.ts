@@ -20,20 +20,20 @@ import {
   workIn
 } from './visit-routes.ts'
 
-const SignUpBody = Type.Object({ email: Field, name: Field, password: Field, ...WorkFields })
+const SignUpBody = Type.Object({ email: Field, name: Field, password: Field, way: Field, ...WorkFields })
 
 export function mountSignUp({ page, form }: Steps, oidc: Oidc): void {
   page('sign-up', visit => show(visit, signUpPage, signUpData(visit, {})))
   form('sign-up', {
     step: 'sign-up',
     body: SignUpBody,
-    act: async (visit, { email, name, password, ...work }) => {
+    act: async (visit, { email, name, password, way, ...work }) => {
       const again = { email: asText(email), name: asText(name) }
       const outcome = await unlessBusy(
         signUpAndWait(visit.ctx, {
           oidc,
           interaction: visit.interaction,
-          typed: { email, name, password, proofOfWork: workIn(work) }
+          typed: { email, name, password, withPasskey: way === 'passkey', proofOfWork: workIn(work) }
         })
       )
       if (outcome instanceof HashingBusy)

@@ -60,6 +60,17 @@ export const queues: Queue[] = [
     pollSeconds: 60
   },
   {
+    name: 'new-device',
+    retryLimit: 5,
+    retryDelay: 5,
+    retryDelayMax: 600,
+    expireInSeconds: 60,
+    deleteAfterSeconds: 3600,
+    policy: 'standard',
+    notify: true,
+    pollSeconds: 60
+  },
+  {
     // Not retried: the next turn is already queued when one starts.
     name: 'upkeep',
     retryLimit: 0,

@@ -24,6 +24,17 @@ export async function listDevices(sql: Sql, accountId: string, now: Date): Promi
   `
 }
 
+/** How many browsers beside this one the account has ever known, as far as it remembers. */
+export async function countOtherDevices(
+  sql: Sql,
+  { accountId, deviceId }: { accountId: string; deviceId: string }
+): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::int as count from devices where account_id = ${accountId} and id <> ${deviceId}
+  `
+  return row?.count ?? 0
+}
+
 /** The browser of a sign-in that is complete. */
 export type SeenDevice = {
   accountId: string

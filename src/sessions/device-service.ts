@@ -24,9 +24,9 @@ export type NotedDevice = {
   writes: Write[]
   /**
    * Once the writes are done: what the browser's cookie holds from here on, to be set in any case, since that renews it; and
-   * whether nobody had signed in to this account with this browser before.
+   * the browser's id if nobody had signed in to this account with it before, else null.
    */
-  outcome: () => { token: string; isNew: boolean }
+  outcome: () => { token: string; newDeviceId: string | null }
 }
 
 /** The browser of this request as the account knows it; null where it does not. */
@@ -72,7 +72,10 @@ export function noteDevice(
       deleteOldDevices(device),
       insertDevice(device)
     ],
-    outcome: () => ({ token: isNew || old === undefined ? token : old, isNew })
+    outcome: () => ({
+      token: isNew || old === undefined ? token : old,
+      newDeviceId: isNew ? device.id : null
+    })
   }
 }
 

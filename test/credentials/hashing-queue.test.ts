@@ -25,6 +25,23 @@ t.test('as many run at a time as there are slots, first come first served', asyn
   t.equal(queue.waiting(), 0)
 })
 
+t.test('PWD-6: a place that is kept counts, so that who comes too late has cost nothing else', async t => {
+  const queue = createHashingQueue({ slots: 2, maxWaitMs: 2000 })
+  const leave = Array.from({ length: 10 }, () => queue.join(500))
+  t.throws(() => queue.join(500), HashingBusy)
+  leave[0]?.()
+  leave[0]?.()
+  const again = queue.join(500)
+  t.throws(() => queue.join(500), HashingBusy, 'a place is given up once')
+  for (const give of [...leave, again]) give()
+  const gate = Promise.withResolvers<void>()
+  const running = Array.from({ length: 10 }, () => queue.run(500, () => gate.promise))
+  t.throws(() => queue.join(500), HashingBusy, 'who is hashing or waiting counts, too')
+  gate.resolve()
+  await Promise.all(running)
+  queue.join(500)()
+})
+
 t.test(
   'PWD-6: who would wait for longer than allowed is told when to come back, and nothing is hashed',
   async t => {

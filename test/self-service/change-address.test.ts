@@ -82,7 +82,7 @@ t.test('ACC-3: the link does so in a browser that is signed in to the account, a
   for (let scan = 0; scan < 3; scan++) t.equal((await visitor.visit(link)).status, 200)
   t.equal(await letsIn('grace@example.org'), true, 'looking changes nothing')
   const landing = await visitor.visit(link)
-  const forged = await other.request(link, {
+  const forged = await other.request(landing.url, {
     method: 'POST',
     body: new URLSearchParams({ _csrf: /name="_csrf" value="([^"]+)"/.exec(landing.text)?.[1] ?? '' })
   })
@@ -99,7 +99,7 @@ t.test('what is wrong with a typed address is told, and the address is kept', as
     ['', /Enter the new/],
     ['ines.moreau', /like name@/],
     [`${'a'.repeat(300)}@example.org`, /too long/],
-    ['faults@example.org', /your address already/]
+    ['faults@example.org', /address that you have now/]
   ] as const) {
     const answer = await visitor.post(page, 'change-address-form', { email: typed })
     t.equal(answer.status, 422)

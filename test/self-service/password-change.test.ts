@@ -98,8 +98,10 @@ t.test('PWD-14: of twenty changes at once one counts, and its session alone goes
   )
   const won = outcomes.filter(({ ok }) => ok)
   t.equal(won.length, 1)
-  for (const { ok, ...refused } of outcomes.filter(({ ok }) => !ok))
-    t.match(refused, { reason: 'faulty', faults: { current: 'wrong' } })
+  // The others came too late, or were more at once than may be looked at.
+  for (const outcome of outcomes)
+    if (!outcome.ok && outcome.reason !== 'too_many')
+      t.match(outcome, { reason: 'faulty', faults: { current: 'wrong' } })
   t.equal(await letsIn(email, won[0]?.typed ?? ''), true)
 })
 

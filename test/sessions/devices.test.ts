@@ -38,8 +38,8 @@ const knows = async (accountId: string, token: string) =>
 t.test('a browser is new once, and then known by its cookie alone', async t => {
   const { id } = await account('once')
   const first = await complete(browserWith(), id)
-  t.equal(first.isNew, true)
-  t.strictSame(await complete(browserWith(first.token), id), { token: first.token, isNew: false })
+  t.equal(first.newDeviceId !== null, true)
+  t.strictSame(await complete(browserWith(first.token), id), { token: first.token, newDeviceId: null })
   t.equal(await knows(id, first.token), true)
   const almost = `${first.token[0] === 'A' ? 'B' : 'A'}${first.token.slice(1)}`
   t.equal(await knows(id, almost), false)
@@ -53,7 +53,7 @@ t.test('a cookie that somebody put into the browser before is not the one that t
   const planted = (await complete(browserWith(), thief.id)).token
   for (const cookie of [planted, createToken()]) {
     const own = await complete(browserWith(cookie), owner.id, true)
-    t.equal(own.isNew, true)
+    t.equal(own.newDeviceId !== null, true)
     t.not(own.token, cookie)
     t.equal(await knows(owner.id, cookie), false)
   }
@@ -65,7 +65,7 @@ t.test('two people of one browser are both known in it', async t => {
   const first = (await complete(browserWith(), one.id)).token
   const second = (await complete(browserWith(first), two.id)).token
   t.strictSame([await knows(one.id, second), await knows(two.id, second)], [true, true])
-  t.strictSame(await complete(browserWith(second), one.id), { token: second, isNew: false })
+  t.strictSame(await complete(browserWith(second), one.id), { token: second, newDeviceId: null })
 })
 
 t.test('trust lasts as long as the setting says, and no longer where that is lowered', async t => {
@@ -132,7 +132,11 @@ t.test('browsers are forgotten when there are many, and 400 days after their las
   await complete(browserWith(third), id)
   ctx.clock.advance(2 * dayMs)
   t.equal(await knows(id, tokens.at(-1) ?? ''), false)
-  t.equal((await complete(browserWith(tokens.at(-1)), id)).isNew, true, 'even before it is cleared away')
+  t.equal(
+    (await complete(browserWith(tokens.at(-1)), id)).newDeviceId !== null,
+    true,
+    'even before it is cleared away'
+  )
   await removeExpired(ctx, deviceRetention)
   t.equal((await ctx.pool`select from devices where account_id = ${id}`).length, 2)
   t.equal(await knows(id, third), true, 'a sign-in renews it')
