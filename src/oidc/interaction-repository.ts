@@ -9,7 +9,7 @@ import type { Consent, Payload, Progress, StoredInteraction } from './model.ts'
 const findInteractionText = `
   select i.payload, i.progress, i.account_id, i.authenticated_at, i.expires_at, ${accountFactsColumn}, ${factorFactsColumn},
     exists (select from role_assignments r where r.account_id = a.id and r.role = any($4)) as second_factor_role,
-    exists (select from devices d where d.account_id = a.id and d.token_hash = $3 and d.trusted_until > $2) as device_trusted,
+    exists (select from devices d where d.account_id = a.id and d.token_hash = $3 and d.trusted_until > $2 and d.trusted_until <= $5) as device_trusted,
     coalesce(a.disabled_at is null and i.authenticated_at >= a.tokens_valid_from, false) as authentication_valid,
     case when c.account_id is null then null else
       jsonb_build_object('scopes', c.scopes, 'claims', c.claims, 'resources', c.resources) end as consent,
@@ -23,9 +23,15 @@ const findInteractionText = `
 export async function findInteraction(
   sql: Sql,
   idHash: Buffer,
-  at: { now: Date; deviceHash: Buffer | null; secondFactorRoles: string[] }
+  at: {
+    now: Date
+    deviceHash: Buffer | null
+    secondFactorRoles: string[]
+    /** Trust for longer is of a time when the setting was higher, and counts no more; null: none does. */
+    trustedUntilAtMost: Date | null
+  }
 ): Promise<StoredInteraction | null> {
-  const values = [idHash, at.now, at.deviceHash, at.secondFactorRoles]
+  const values = [idHash, at.now, at.deviceHash, at.secondFactorRoles, at.trustedUntilAtMost]
   const [row] = await sql.unsafe<StoredInteraction[]>(findInteractionText, values, { prepare: true })
   return row ?? null
 }

@@ -283,7 +283,8 @@ export async function isInteractionOpen(ctx: Context, uid: string): Promise<bool
   const row = await findInteraction(ctx.sql, hashToken(uid), {
     now: ctx.now(),
     deviceHash: null,
-    secondFactorRoles: []
+    secondFactorRoles: [],
+    trustedUntilAtMost: null
   })
   return row !== null && row.payload.result === undefined
 }

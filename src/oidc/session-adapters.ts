@@ -1,5 +1,6 @@
 // Browser sessions and sign-ins under way, as the library saves them.
 import { hashToken } from '../lib/tokens.ts'
+import { trustExpiry } from '../sessions/device-model.ts'
 import { fromSeconds, type SessionPayload, toPayload } from '../sessions/model.ts'
 import { findSessionByIdHash, findSessionByUid } from '../sessions/repository.ts'
 import { endSessionWrites, sessionWrites } from '../sessions/service.ts'
@@ -51,13 +52,14 @@ export const sessions: Part = storage => ({
   }
 })
 
-export const interactions: Part = ({ lookups, now, secondFactor }) => ({
+export const interactions: Part = ({ lookups, now, secondFactor, trustedDeviceDays }) => ({
   find: async uid => {
     const unit = currentUnit()
     const row = await readOnce(unit.interactions, uid, () =>
       findInteraction(lookups, hashToken(uid), {
         now: now(),
         deviceHash: unit.deviceHash,
+        trustedUntilAtMost: trustExpiry({ trustedDeviceDays }, now()),
         secondFactorRoles: secondFactor.requiredRoles
       })
     )
