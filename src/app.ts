@@ -21,6 +21,7 @@ import { registerRateLimit } from './http/rate-limit.ts'
 import { registerSecurityHeaders } from './http/security-headers.ts'
 import { registerViews } from './http/view.ts'
 import { mountEmailLink } from './interactions/email-link-routes.ts'
+import { mountSignInLink } from './interactions/mail-code-routes.ts'
 import { mountInteractions } from './interactions/routes.ts'
 import type { RecurringJob } from './jobs/model.ts'
 import { retentionJob } from './jobs/retention-service.ts'
@@ -97,6 +98,7 @@ export async function startApp({
   mountWellKnown(http, config)
   mountInteractions(http, ctx, oidc)
   mountEmailLink(http, ctx, oidc)
+  if (config.mailSignIn) mountSignInLink(http, ctx, oidc)
   mountAccount(http)
   mountSecurity(http, ctx, oidc)
   mountReset(http, ctx, oidc)

@@ -12,6 +12,7 @@ import {
   type WorkNeeded,
   workAhead
 } from '../credentials/guess-service.ts'
+import { signInByLink } from '../credentials/mail-sign-in-service.ts'
 import {
   acrOf,
   amrOf,
@@ -39,6 +40,7 @@ import {
   abortInteraction,
   finishInteraction,
   type Interaction,
+  proveInteraction,
   resumeInteraction,
   saveProgress
 } from '../oidc/service.ts'
@@ -262,6 +264,33 @@ export async function signUpAndWait(
     progress
   })
   return { ok: true, ...stepUrl(interaction, 'verify-email') }
+}
+
+/** Keeps the address that a sign-in code was mailed to; nobody is proven by it, nor told of. */
+export async function waitForMailCode(oidc: Oidc, interaction: Interaction, email: string): Promise<Onward> {
+  const { passkeyWanted: _, pendingEmail: __, ...progress } = interaction.progress
+  const change = {
+    accountId: null,
+    authenticatedAt: null,
+    progress: { ...progress, mailCodeEmail: email, proofs: [] }
+  }
+  await saveProgress(oidc, interaction, change)
+  return stepUrl(interaction, 'mail-code/sent')
+}
+
+/** Signs in by the link of a mail, in the browser whose sign-in asked for it; else as `signInByLink`. */
+export async function signInByMailLink(
+  ctx: Context,
+  link: Parameters<typeof signInByLink>[1]
+): Promise<({ ok: true } & Onward) | Extract<Awaited<ReturnType<typeof signInByLink>>, { ok: false }>> {
+  return await inTransaction(ctx, async tx => {
+    const outcome = await signInByLink(tx, link)
+    if (!outcome.ok) return outcome
+    const uid = link.waitingUid ?? ''
+    const progress = { proofs: [proofNow(tx, 'mail')] }
+    await proveInteraction(tx, uid, { accountId: outcome.account.id, progress })
+    return { ok: true, url: `/interaction/${encodeURIComponent(uid)}` }
+  })
 }
 
 type CodeRefusal = {

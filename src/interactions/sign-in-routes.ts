@@ -91,13 +91,14 @@ function findFaults(email: unknown, password: unknown): SignInData['faults'] {
 }
 
 const signInData = (
-  { interaction: { uid, client, likelyEmail, reauthentication } }: Visit,
+  { interaction: { uid, client, likelyEmail, reauthentication }, ctx }: Visit,
   over: Partial<SignInData>
 ): SignInData => ({
   action: `/interaction/${uid}/sign-in`,
   signUpUrl: `/interaction/${uid}/sign-up`,
   resetUrl: `/reset-password?interaction=${encodeURIComponent(uid)}`,
   passkeyAction: `/interaction/${uid}/sign-in/passkey`,
+  mailCodeUrl: ctx.config.mailSignIn ? `/interaction/${uid}/mail-code` : null,
   again: reauthentication,
   cancelAction: `/interaction/${uid}/cancel`,
   clientName: client.name,

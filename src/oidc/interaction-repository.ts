@@ -91,6 +91,17 @@ export async function updateInteractionAuthenticated(
   await sql`update interactions set authenticated_at = ${at} where id_hash = ${idHash} and account_id = ${accountId}`
 }
 
+/** The person proved who they are by a mail's link in the browser of this sign-in, which was nobody's until then. */
+export async function updateInteractionProven(
+  sql: Sql,
+  idHash: Buffer,
+  { accountId, at, progress }: { accountId: string; at: Date; progress: Progress }
+): Promise<void> {
+  await sql`
+    update interactions set account_id = ${accountId}, authenticated_at = ${at}, progress = ${sql.json(progress as never)}
+    where id_hash = ${idHash} and authenticated_at is null`
+}
+
 export const deleteInteraction = (idHash: Buffer): Write => ({
   text: bind => `delete from interactions where id_hash = ${bind(idHash)}`
 })

@@ -15,6 +15,7 @@ import {
   findInteraction,
   updateInteractionAuthenticated,
   updateInteractionProgress,
+  updateInteractionProven,
   upsertConsent
 } from './interaction-repository.ts'
 import { type Consent, mergeConsent, missingConsent, type Progress } from './model.ts'
@@ -276,6 +277,15 @@ export async function homeOf(
   const clientId = cookies[applicationCookie(oidc.issuer)]
   const client = clientId === undefined ? undefined : await oidc.current().registry.clients.find(clientId)
   return client === undefined ? null : applicationHome(client, oidc.ctx.config.issuer)
+}
+
+/** Signs the account in to the sign-in that asked for a mail's link, in its own browser. */
+export async function proveInteraction(
+  tx: Context,
+  uid: string,
+  { accountId, progress }: { accountId: string; progress: Progress }
+): Promise<void> {
+  await updateInteractionProven(tx.sql, hashToken(uid), { accountId, at: tx.now(), progress })
 }
 
 /** Whether a sign-in is under way by this uid. Its pages are still the business of the browser that began it. */
