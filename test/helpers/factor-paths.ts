@@ -64,7 +64,7 @@ export type Path = {
 type Request = { from: Application; params?: Record<string, string> }
 
 /** Signs in from the beginning of a request to its tokens. */
-async function signIn(walk: Walk, { from, params = {} }: Request): Promise<Outcome> {
+export async function signIn(walk: Walk, { from, params = {} }: Request): Promise<Outcome> {
   const { tokens } = await obtain(walk, { from, params })
   return told(walk, tokens)
 }
