@@ -5,7 +5,7 @@ import { type Holder, newAddress, type Proved, proving, type SetUp, type Walk, w
 import { lastConfirmation } from './forms.ts'
 import { askForReset, lastReset, newPassword, resetByLink } from './resets.ts'
 import { password, type Service } from './service.ts'
-import { type Answer, Visitor } from './visitor.ts'
+import { type Answer, pageText, Visitor } from './visitor.ts'
 
 /** The applications that people sign in to. */
 export type World = {
@@ -71,8 +71,9 @@ export async function signIn(walk: Walk, { from, params = {} }: Request): Promis
 
 async function obtain(walk: Walk, { from, params = {} }: Request): Promise<{ tokens: Tokens }> {
   const { url, finish } = await from.begin(params)
-  const { location } = await walkOn(walk, await walk.visitor.visit(url))
-  return { tokens: await finish(location) }
+  const end = await walkOn(walk, await walk.visitor.visit(url))
+  if (end.location === null) throw new Error(`the sign-in ends at ${end.url}: ${pageText(end.text)}`)
+  return { tokens: await finish(end.location) }
 }
 
 const told = ({ proved, firstProvedAt }: Walk, { id_token }: Tokens): Outcome => ({
