@@ -13,6 +13,7 @@ import { answerScript } from '../../src/http/script-answer.ts'
 import { openBrowser } from '../helpers/browser.ts'
 import { createContext } from '../helpers/context.ts'
 import { createPagesApp } from '../helpers/pages.ts'
+import { addPasskeyDevice } from '../helpers/passkey-device.ts'
 import { ownSession } from '../helpers/passkeys.ts'
 import { verifiedAccount } from '../helpers/people.ts'
 import { openPerson, type PersonOptions, type Tab } from '../helpers/person.ts'
@@ -106,23 +107,10 @@ const app = await createPagesApp(t, ctx.config, app => {
 })
 await app.listen({ host: 'localhost', port })
 
-/** A person whose device has a place for passkeys, and what is in it. */
+/** A person whose device has a place for passkeys. */
 async function personWithDevice(t: Test, options: PersonOptions = {}) {
   const person = await openPerson(t, browser, options)
-  const device = await person.context.newCDPSession(person.tab)
-  await device.send('WebAuthn.enable')
-  const { authenticatorId } = await device.send('WebAuthn.addVirtualAuthenticator', {
-    options: {
-      protocol: 'ctap2',
-      transport: 'internal',
-      hasResidentKey: true,
-      hasUserVerification: true,
-      isUserVerified: true,
-      automaticPresenceSimulation: true
-    }
-  })
-  const held = async () => (await device.send('WebAuthn.getCredentials', { authenticatorId })).credentials
-  return { ...person, device, authenticatorId, held }
+  return { ...person, ...(await addPasskeyDevice(person)) }
 }
 
 const outcomeOf = async (tab: Tab) => await tab.locator('#outcome').innerText()
@@ -176,16 +164,16 @@ t.test('a device is told which passkeys are still good', async t => {
 })
 
 t.test('what goes wrong is said in words, and can be tried again', async t => {
-  const { tab, device, authenticatorId } = await personWithDevice(t, { expected: [409] })
+  const { tab, recognise } = await personWithDevice(t, { expected: [409] })
   const problem = tab.locator('form [role="alert"]')
   await tab.goto(`${site}/sign-in`)
   t.notOk(await problem.isVisible())
-  await device.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified: false })
+  await recognise(false)
   await tab.click('#use-passkey')
   await problem.waitFor({ timeout: 20_000 })
   t.match(await problem.innerText(), 'You can try again')
 
-  await device.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified: true })
+  await recognise(true)
   t.equal(await add(tab), 'added')
   await tab.goto(`${site}/registration`)
   await tab.click('#add-passkey')
