@@ -34,11 +34,12 @@ export function nextStep(progress: Progress): Step {
 }
 
 /** A page of a sign-in: that of a step, or a way to begin again. */
-export type StepPage = Step | 'sign-up' | 'mail-code'
+export type StepPage = Step | 'sign-up' | 'mail-code' | 'mail-code/sent'
+const beginnings: readonly StepPage[] = ['sign-in', 'sign-up', 'mail-code', 'mail-code/sent']
 
 /** Whether a page may be shown: its own step, or a way to begin again while nobody is proven. */
 export function mayShow(page: StepPage, progress: Progress): boolean {
-  if (page === 'sign-in' || page === 'sign-up' || page === 'mail-code') return !progress.authenticated
+  if (beginnings.includes(page)) return !progress.authenticated
   return nextStep(progress) === page
 }
 

@@ -7,6 +7,7 @@ import { InteractionExpired } from '../http/errors.ts'
 import { sendPage } from '../http/view.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { mountConsent } from './consent-routes.ts'
+import { mountMailCode } from './mail-code-routes.ts'
 import { mountSecondFactor } from './second-factor-routes.ts'
 import { mountSetUp } from './set-up-routes.ts'
 import { mountSignIn } from './sign-in-routes.ts'
@@ -43,6 +44,7 @@ export function mountInteractions(app: FastifyInstance, service: Context, oidc: 
     )
   mountSignIn(steps, oidc)
   mountSignUp(steps, oidc)
+  if (service.config.mailSignIn) mountMailCode(steps, oidc)
   mountVerifyEmail(steps, oidc)
   mountSecondFactor(steps, oidc)
   mountSetUp(steps, oidc)

@@ -70,7 +70,7 @@ function mountPasskeySignIn(form: Steps['form'], oidc: Oidc): void {
       const outcome = await finishSignIn(ctx, { boundTo: hashToken(interaction.uid), response })
       if (outcome.ok) {
         const { accountId, proof } = outcome
-        return redirect(reply, await authenticate(ctx, { oidc, interaction, accountId, proofs: [proof] }))
+        return redirect(reply, await authenticate({ oidc, interaction, accountId, proofs: [proof] }))
       }
       const signals =
         outcome.reason === 'unknown_credential'
@@ -91,13 +91,14 @@ function findFaults(email: unknown, password: unknown): SignInData['faults'] {
 }
 
 const signInData = (
-  { interaction: { uid, client, likelyEmail, reauthentication } }: Visit,
+  { interaction: { uid, client, likelyEmail, reauthentication }, ctx }: Visit,
   over: Partial<SignInData>
 ): SignInData => ({
   action: `/interaction/${uid}/sign-in`,
   signUpUrl: `/interaction/${uid}/sign-up`,
   resetUrl: `/reset-password?interaction=${encodeURIComponent(uid)}`,
   passkeyAction: `/interaction/${uid}/sign-in/passkey`,
+  mailCodeUrl: ctx.config.mailSignIn ? `/interaction/${uid}/mail-code` : null,
   again: reauthentication,
   cancelAction: `/interaction/${uid}/cancel`,
   clientName: client.name,

@@ -12,6 +12,8 @@ export type SignInData = Waiting & {
   signUpUrl: string
   resetUrl: string
   passkeyAction: string
+  /** Where a code is asked for by mail; null where that is no way in. */
+  mailCodeUrl: string | null
   /** Whoever is signed in proves it anew. */
   again: boolean
   clientName: string
@@ -35,6 +37,7 @@ const signIn: SignInData = {
   signUpUrl: '/interaction/Ab3/sign-up',
   resetUrl: '/reset-password?interaction=Ab3',
   passkeyAction: '/interaction/Ab3/sign-in/passkey',
+  mailCodeUrl: null,
   again: false,
   clientName: 'Tidewater Photos',
   email: '',
@@ -50,6 +53,7 @@ export const signInPage = definePage<SignInData>(
   {
     fresh: signIn,
     'wrong-credentials': { ...signIn, email: 'ines.moreau@example.org', problem: 'wrong_credentials' },
+    'with-mail': { ...signIn, mailCodeUrl: '/interaction/Ab3/mail-code' },
     again: { ...signIn, email: 'ines.moreau@example.org', again: true },
     'passkey-refused': {
       ...signIn,

@@ -15,6 +15,7 @@ export type Storage = {
   refreshTokenGraceSeconds: number
   sessionAbsoluteSeconds: number
   secondFactor: { requiredRoles: string[] }
+  trustedDeviceDays: number
 }
 
 /** The operations of one model. */

@@ -9,7 +9,7 @@ import type { Consent, Payload, Progress, StoredInteraction } from './model.ts'
 const findInteractionText = `
   select i.payload, i.progress, i.account_id, i.authenticated_at, i.expires_at, ${accountFactsColumn}, ${factorFactsColumn},
     exists (select from role_assignments r where r.account_id = a.id and r.role = any($4)) as second_factor_role,
-    exists (select from devices d where d.account_id = a.id and d.token_hash = $3 and d.trusted_until > $2) as device_trusted,
+    exists (select from devices d where d.account_id = a.id and d.token_hash = $3 and d.trusted_until > $2 and d.trusted_until <= $5) as device_trusted,
     coalesce(a.disabled_at is null and i.authenticated_at >= a.tokens_valid_from, false) as authentication_valid,
     case when c.account_id is null then null else
       jsonb_build_object('scopes', c.scopes, 'claims', c.claims, 'resources', c.resources) end as consent,
@@ -23,9 +23,15 @@ const findInteractionText = `
 export async function findInteraction(
   sql: Sql,
   idHash: Buffer,
-  at: { now: Date; deviceHash: Buffer | null; secondFactorRoles: string[] }
+  at: {
+    now: Date
+    deviceHash: Buffer | null
+    secondFactorRoles: string[]
+    /** No trust lasts longer: where the setting was lowered since, it holds. */
+    trustedUntilAtMost: Date
+  }
 ): Promise<StoredInteraction | null> {
-  const values = [idHash, at.now, at.deviceHash, at.secondFactorRoles]
+  const values = [idHash, at.now, at.deviceHash, at.secondFactorRoles, at.trustedUntilAtMost]
   const [row] = await sql.unsafe<StoredInteraction[]>(findInteractionText, values, { prepare: true })
   return row ?? null
 }
@@ -83,6 +89,17 @@ export async function updateInteractionAuthenticated(
   { accountId, at }: { accountId: string; at: Date }
 ): Promise<void> {
   await sql`update interactions set authenticated_at = ${at} where id_hash = ${idHash} and account_id = ${accountId}`
+}
+
+/** The person proved who they are by a mail's link in the browser of this sign-in, which was nobody's until then. */
+export async function updateInteractionProven(
+  sql: Sql,
+  idHash: Buffer,
+  { accountId, at, progress }: { accountId: string; at: Date; progress: Progress }
+): Promise<void> {
+  await sql`
+    update interactions set account_id = ${accountId}, authenticated_at = ${at}, progress = ${sql.json(progress as never)}
+    where id_hash = ${idHash} and authenticated_at is null`
 }
 
 export const deleteInteraction = (idHash: Buffer): Write => ({

@@ -12,6 +12,8 @@ export type Consent = { scopes: string[]; claims: string[]; resources: Record<st
 export type Progress = {
   /** The address that a confirmation mail went to, as typed. */
   pendingEmail?: string
+  /** The address, as typed, that a mail with a sign-in code went to, if anybody has it. */
+  mailCodeEmail?: string
   /** What was proven in this sign-in; worth something only once the account is authenticated. */
   proofs?: Proof[]
   /** The account was made without a password: a passkey is set up before anything else. */

@@ -15,6 +15,7 @@ import {
   findInteraction,
   updateInteractionAuthenticated,
   updateInteractionProgress,
+  updateInteractionProven,
   upsertConsent
 } from './interaction-repository.ts'
 import { type Consent, mergeConsent, missingConsent, type Progress } from './model.ts'
@@ -41,6 +42,8 @@ export type InteractionClient = {
 
 export type Interaction = {
   uid: string
+  /** When this request began: what it finds proven was so then. */
+  readAt: Date
   client: InteractionClient
   redirectUri: string
   /** Who it will probably be: of the session, or of the application's login_hint. */
@@ -112,6 +115,7 @@ export async function readInteraction(
     ((protocol.prompt.name === 'consent' || standing !== null) && row.account !== null)
   const interaction: Interaction = {
     uid,
+    readAt: unit.startedAt,
     client: describeClient(client, String(protocol.params.redirect_uri)),
     redirectUri: String(protocol.params.redirect_uri),
     // Whoever signs up here at another's address must not be shown how its owner wrote it.
@@ -278,12 +282,22 @@ export async function homeOf(
   return client === undefined ? null : applicationHome(client, oidc.ctx.config.issuer)
 }
 
+/** Signs the account in to the sign-in that asked for a mail's link, in its own browser. */
+export async function proveInteraction(
+  tx: Context,
+  uid: string,
+  { accountId, progress }: { accountId: string; progress: Progress }
+): Promise<void> {
+  await updateInteractionProven(tx.sql, hashToken(uid), { accountId, at: tx.now(), progress })
+}
+
 /** Whether a sign-in is under way by this uid. Its pages are still the business of the browser that began it. */
 export async function isInteractionOpen(ctx: Context, uid: string): Promise<boolean> {
   const row = await findInteraction(ctx.sql, hashToken(uid), {
     now: ctx.now(),
     deviceHash: null,
-    secondFactorRoles: []
+    secondFactorRoles: [],
+    trustedUntilAtMost: ctx.now()
   })
   return row !== null && row.payload.result === undefined
 }

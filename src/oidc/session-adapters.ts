@@ -51,14 +51,15 @@ export const sessions: Part = storage => ({
   }
 })
 
-export const interactions: Part = ({ lookups, now, secondFactor }) => ({
+export const interactions: Part = ({ lookups, now, secondFactor, trustedDeviceDays }) => ({
   find: async uid => {
     const unit = currentUnit()
     const row = await readOnce(unit.interactions, uid, () =>
       findInteraction(lookups, hashToken(uid), {
         now: now(),
         deviceHash: unit.deviceHash,
-        secondFactorRoles: secondFactor.requiredRoles
+        secondFactorRoles: secondFactor.requiredRoles,
+        trustedUntilAtMost: new Date(now().getTime() + trustedDeviceDays * 86_400_000)
       })
     )
     if (row === null) return undefined

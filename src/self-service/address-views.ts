@@ -1,193 +1,114 @@
-// The pages that change an account's address, and take a change back.
+// The pages of changing one's email address: asking for it, and proving the new one by code or link.
 import { definePage } from '../http/view.ts'
 import type { SignedIn } from './account-views.ts'
-import { samplePerson } from './security-views.ts'
+import { samplePerson } from './listed-views.ts'
 
-const frozenText =
-  'Somebody said lately that it was not they who used this account. For 24 hours after that its address stays as it is.'
-
-export type ChangeAddressData = SignedIn & {
-  action: string
+export type AddressData = SignedIn & {
   email: string
-  fault: null | 'missing' | 'invalid' | 'too_long' | 'same'
   problem: null | 'frozen' | 'capped'
+  faults: { email?: 'missing' | 'invalid' | 'too_long' | 'same' }
 }
 
-const change: ChangeAddressData = {
-  signedInAs: samplePerson,
-  action: '/account/security/address',
-  email: '',
-  fault: null,
-  problem: null
-}
+const address: AddressData = { signedInAs: samplePerson, email: '', problem: null, faults: {} }
 
-export const changeAddressPage = definePage<ChangeAddressData>(
-  'self-service/change-address',
+export const addressPage = definePage<AddressData>(
+  'self-service/address',
   {
-    fresh: change,
-    missing: { ...change, fault: 'missing' },
-    invalid: { ...change, email: 'ines.moreau', fault: 'invalid' },
-    'too-long': { ...change, email: `${'a'.repeat(300)}@example.org`, fault: 'too_long' },
-    same: { ...change, email: 'ines.moreau@example.org', fault: 'same' },
-    frozen: { ...change, email: 'ines@example.net', problem: 'frozen' },
-    capped: { ...change, email: 'ines@example.net', problem: 'capped' }
+    fresh: address,
+    empty: { ...address, faults: { email: 'missing' } },
+    invalid: { ...address, email: 'ines.moreau', faults: { email: 'invalid' } },
+    'too-long': { ...address, email: `${'a'.repeat(300)}@example.org`, faults: { email: 'too_long' } },
+    same: { ...address, email: samplePerson.email, faults: { email: 'same' } },
+    frozen: { ...address, email: 'ines@example.net', problem: 'frozen' },
+    capped: { ...address, email: 'ines@example.net', problem: 'capped' }
   },
-  ({ fault, problem }) => ({
+  ({ problem, faults }) => ({
+    problemText: problem && { frozen: frozenText, capped: cappedText }[problem],
     faultText:
-      fault &&
+      faults.email &&
       {
         missing: 'Enter the new email address.',
         invalid: 'Enter an address like name@example.org.',
         too_long: 'This address is too long. Use one of at most 254 characters.',
-        same: 'This is your address already. Enter the new one.'
-      }[fault],
-    problemText:
-      problem &&
-      {
-        frozen: frozenText,
-        capped:
-          'Several mails have been sent to this address already. Use the newest of them, or try again in an hour.'
-      }[problem]
+        same: 'This is the address that you have now.'
+      }[faults.email]
   })
 )
 
+const cappedText =
+  'Several mails have been sent to this address already. Look for them, also in the spam folder, or try again in an hour.'
+const frozenText = 'Your address cannot be changed just now: somebody said that a change was not made by you.'
+
+type LinkProblem = 'invalid' | 'expired' | 'other_account' | 'taken' | 'frozen'
+
+const linkProblemTexts: Record<LinkProblem, string> = {
+  invalid: 'This link is not good any more: it was used, or a newer mail took its place.',
+  expired: 'This link is too old. Links like this last for an hour.',
+  other_account: 'This link belongs to another account than the one that you are signed in to here.',
+  taken: 'Another account has this address by now.',
+  frozen: frozenText
+}
+
 export type AddressSentData = SignedIn & {
-  action: string
-  startOverUrl: string
-  email: string
-  fault: null | 'missing' | 'invalid' | 'expired' | 'no_attempts_left'
-  problem: null | 'taken' | 'frozen'
+  newEmail: string
+  notice: null | 'capped'
+  problem: null | Exclude<LinkProblem, 'invalid' | 'expired'>
+  faults: { code?: 'missing' | 'invalid' | 'expired' | 'no_attempts_left' }
 }
 
 const sent: AddressSentData = {
   signedInAs: samplePerson,
-  action: '/account/security/address/sent',
-  startOverUrl: '/account/security/address',
-  email: 'ines@example.net',
-  fault: null,
-  problem: null
+  newEmail: 'ines@example.net',
+  notice: null,
+  problem: null,
+  faults: {}
 }
-
-const takenText =
-  'Another account has this address by now. Sign in to that one, or use another address for this one.'
 
 export const addressSentPage = definePage<AddressSentData>(
   'self-service/address-sent',
   {
     fresh: sent,
-    missing: { ...sent, fault: 'missing' },
-    invalid: { ...sent, fault: 'invalid' },
-    expired: { ...sent, fault: 'expired' },
-    'no-attempts-left': { ...sent, fault: 'no_attempts_left' },
-    taken: { ...sent, problem: 'taken' },
-    frozen: { ...sent, problem: 'frozen' }
+    capped: { ...sent, notice: 'capped' },
+    missing: { ...sent, faults: { code: 'missing' } },
+    invalid: { ...sent, faults: { code: 'invalid' } },
+    expired: { ...sent, faults: { code: 'expired' } },
+    'no-attempts-left': { ...sent, faults: { code: 'no_attempts_left' } },
+    taken: { ...sent, problem: 'taken' }
   },
-  ({ fault, problem }) => ({
+  ({ notice, problem, faults }) => ({
+    noticeText: notice && cappedText,
+    problemText: problem && linkProblemTexts[problem],
     faultText:
-      fault &&
+      faults.code &&
       {
         missing: 'Type the six digits from the mail.',
         invalid: 'This is not the code from the newest mail. Check the six digits and try again.',
-        expired: 'This code is too old. Start over below, and a new mail brings a new one.',
-        no_attempts_left: 'This code was tried too often and is no longer good. Start over below.'
-      }[fault],
-    problemText: problem && { taken: takenText, frozen: frozenText }[problem]
+        expired: 'This code is too old. Send a new mail below and use the code in it.',
+        no_attempts_left: 'This code was tried too often and is no longer good. Send a new mail below.'
+      }[faults.code]
   })
 )
 
-export type AddressLinkData = SignedIn & {
-  action: string
-  startOverUrl: string
-  email: string
-  state: 'ready' | 'invalid' | 'expired' | 'other_account' | 'taken' | 'frozen'
+export type ConfirmAddressData = SignedIn & {
+  /** Null with a problem that the link has from the start. */
+  newEmail: string | null
+  problem: LinkProblem | null
 }
 
-const link: AddressLinkData = {
+const confirm: ConfirmAddressData = {
   signedInAs: samplePerson,
-  action: '/account/security/address/q0d1',
-  startOverUrl: '/account/security/address',
-  email: 'ines@example.net',
-  state: 'ready'
+  newEmail: 'ines@example.net',
+  problem: null
 }
 
-export const addressLinkPage = definePage<AddressLinkData>(
-  'self-service/address-link',
+export const confirmAddressPage = definePage<ConfirmAddressData>(
+  'self-service/address-confirm',
   {
-    ready: link,
-    invalid: { ...link, email: '', state: 'invalid' },
-    expired: { ...link, email: '', state: 'expired' },
-    'other-account': { ...link, email: '', state: 'other_account' },
-    taken: { ...link, state: 'taken' },
-    frozen: { ...link, state: 'frozen' }
+    ready: confirm,
+    invalid: { ...confirm, newEmail: null, problem: 'invalid' },
+    expired: { ...confirm, newEmail: null, problem: 'expired' },
+    'other-account': { ...confirm, newEmail: null, problem: 'other_account' },
+    taken: { ...confirm, newEmail: null, problem: 'taken' }
   },
-  ({ state }) => ({
-    words: {
-      ready: null,
-      invalid: {
-        title: 'This link is not good any more',
-        explanation: 'It was used already, or a newer mail has taken its place.'
-      },
-      expired: {
-        title: 'This link is too old',
-        explanation: 'Links that confirm a new address last for an hour, and this one has run out.'
-      },
-      other_account: {
-        title: 'This link belongs to another account',
-        explanation:
-          'In this browser you are signed in to an account that did not ask for it. If you asked, open the link where you did. If you did not ask, close this page: somebody may have typed your address by mistake.'
-      },
-      taken: { title: 'This address is taken', explanation: takenText },
-      frozen: { title: 'The address cannot be changed now', explanation: frozenText }
-    }[state]
-  })
+  ({ problem }) => ({ problemText: problem && linkProblemTexts[problem] })
 )
-
-export type UndoAddressData = {
-  action: string
-  resetUrl: string
-  oldEmail: string
-  state: 'ready' | 'invalid' | 'expired'
-}
-
-const undo: UndoAddressData = {
-  action: '/undo-address/q0d1',
-  resetUrl: '/reset-password',
-  oldEmail: 'ines.moreau@example.org',
-  state: 'ready'
-}
-
-export const undoAddressPage = definePage<UndoAddressData>(
-  'self-service/undo-address',
-  {
-    ready: undo,
-    invalid: { ...undo, oldEmail: '', state: 'invalid' },
-    expired: { ...undo, oldEmail: '', state: 'expired' }
-  },
-  ({ state }) => ({
-    words: {
-      ready: null,
-      invalid: {
-        title: 'This link is not good any more',
-        explanation: 'The change was undone already, by this link or by that of an earlier mail.'
-      },
-      expired: {
-        title: 'This link is too old',
-        explanation: 'A change of the address can be undone for 3 days, and those are over.'
-      }
-    }[state]
-  })
-)
-
-export type UndoAddressDoneData = { recovery: 'capped' | 'taken'; email: string; resetUrl: string }
-
-const done: UndoAddressDoneData = {
-  recovery: 'capped',
-  email: 'ines.moreau@example.org',
-  resetUrl: '/reset-password'
-}
-
-/** Shown where no mail could be sent along. */
-export const undoAddressDonePage = definePage<UndoAddressDoneData>('self-service/undo-address-done', {
-  capped: done,
-  taken: { ...done, recovery: 'taken' }
-})

@@ -3,7 +3,7 @@ import type { TotpEnrolment } from '../credentials/totp-enrolment-service.ts'
 import { definePage } from '../http/view.ts'
 import { drawQrCode } from '../lib/qr-code.ts'
 import type { SignedIn } from './account-views.ts'
-import { samplePerson } from './security-views.ts'
+import { samplePerson } from './listed-views.ts'
 
 export type AddAuthenticatorData = SignedIn & {
   totp: TotpEnrolment

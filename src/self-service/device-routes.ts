@@ -7,7 +7,7 @@ import { isTrusted } from '../sessions/device-model.ts'
 import { listDevices } from '../sessions/device-repository.ts'
 import { findOwnDevice, removeDevice, untrustDevice } from '../sessions/device-service.ts'
 import { devicePage } from './factor-views.ts'
-import type { ListedDevice } from './security-views.ts'
+import type { ListedDevice } from './listed-views.ts'
 import { type AccountPages, type AccountVisit, done, show } from './visit-routes.ts'
 
 const own = '/account/security/devices/:id'

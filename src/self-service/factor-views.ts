@@ -13,7 +13,7 @@ import {
   sampleKey,
   samplePasskey,
   samplePerson
-} from './security-views.ts'
+} from './listed-views.ts'
 
 type NameFault = 'missing' | 'too_long' | 'invalid'
 

@@ -3,7 +3,7 @@ import type { PasswordFault } from '../credentials/model.ts'
 import { definePage } from '../http/view.ts'
 import { noWaiting, type Waiting, waitingTexts } from '../http/waiting.ts'
 import type { SignedIn } from './account-views.ts'
-import { samplePerson } from './security-views.ts'
+import { samplePerson } from './listed-views.ts'
 
 export type PasswordData = SignedIn &
   Waiting & {

@@ -5,7 +5,7 @@ import { listTotp } from '../credentials/totp-repository.ts'
 import { signalsOf } from '../credentials/webauthn-model.ts'
 import { listPasskeys } from '../credentials/webauthn-repository.ts'
 import type { Oidc } from '../oidc/oidc.ts'
-import { mountAddress } from './address-routes.ts'
+import { mountAddress, mountAddressLink } from './address-routes.ts'
 import { mountAuthenticators } from './authenticator-routes.ts'
 import { listOwnDevices, mountDevices } from './device-routes.ts'
 import { mountPasskeys } from './passkey-routes.ts'
@@ -20,6 +20,7 @@ export function mountSecurity(app: FastifyInstance, service: Context, oidc: Oidc
   const pages = createAccountPages(app, service, oidc)
   mountOverview(pages)
   mountAddress(pages)
+  mountAddressLink(app)
   mountPassword(pages)
   mountPasskeys(pages)
   mountAuthenticators(pages)

@@ -8,9 +8,9 @@ import { requireCsrf } from '../http/csrf.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sendPage } from '../http/view.ts'
 import type { Oidc } from '../oidc/oidc.ts'
-import { type UndoAddressData, undoAddressDonePage, undoAddressPage } from './address-views.ts'
 import { askedByOf, keepAsker } from './asker-routes.ts'
 import { takeBackAddress } from './undo-address-service.ts'
+import { type UndoAddressData, undoAddressDonePage, undoAddressPage } from './undo-address-views.ts'
 
 const UndoParams = Type.Object({ token: Type.String() })
 const resetUrl = '/reset-password'

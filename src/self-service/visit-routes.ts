@@ -37,8 +37,8 @@ type Typed = Record<string, unknown>
 type ChangeOptions = { whileFrozen?: boolean }
 
 export type AccountPages = {
-  /** GET of a page that any signed-in person may see; `from`: where a sign-in leads back to, if not there. */
-  page: (path: string, act: Act, from?: string) => void
+  /** GET of a page that any signed-in person may see. */
+  page: (path: string, act: Act) => void
   /** GET of a page that begins a change: a recent and sure enough sign-in is asked for first. */
   changePage: (path: string, act: Act, options?: ChangeOptions) => void
   /** POST of a form that changes something. A sign-in that is too old is renewed, and leads back to `from`. */
@@ -60,7 +60,7 @@ export function createAccountPages(app: FastifyInstance, service: Context, oidc:
   const typed = app.withTypeProvider<TypeBoxTypeProvider>()
   const visiting = createVisiting(service, oidc)
   return {
-    page: (path, act, from = path) => void typed.get(path, visiting(from, { change: false, act })),
+    page: (path, act) => void typed.get(path, visiting(path, { change: false, act })),
     changePage: (path, act, options) =>
       void typed.get(path, visiting(path, { change: true, act, ...options })),
     form: (path, { body, from, act, ...options }) => {

@@ -1,7 +1,7 @@
 // People with passkeys, in a real browser with a device of its own, through the pages of a running service.
 import t from 'tap'
 import { openBrowser } from '../helpers/browser.ts'
-import { addPasskeyDevice } from '../helpers/passkey-device.ts'
+import { giveDevice } from '../helpers/person.ts'
 import { createPerson } from '../helpers/resets.ts'
 import { startService } from '../helpers/service.ts'
 import { waitFor } from '../helpers/wait.ts'
@@ -14,7 +14,7 @@ const security = `${service.issuer}/account/security`
 t.test('a newcomer needs no password: a passkey signs up, and signs in from the address field', async t => {
   const walker = await openWalker(t, world, { name: 'walk-passkey', screen: 'phone' })
   const { tab, see, begin, leave } = walker
-  const { held } = await addPasskeyDevice(walker)
+  const { held } = await giveDevice(walker)
   const email = 'passkey@example.org'
   await begin()
   await see('Sign in')
@@ -28,7 +28,7 @@ t.test('a newcomer needs no password: a passkey signs up, and signs in from the 
   await tab.click('#verify')
 
   await see('Create your passkey')
-  t.notOk(await tab.isVisible('[data-passkey-unavailable]'), 'who has script is not told to switch it on')
+  t.notOk(await tab.isVisible('#without-passkeys'), 'who has script is not told to switch it on')
   await tab.click('#create-passkey')
   await see('Keep your recovery codes')
   t.equal(await tab.locator('#recovery-codes li').count(), 10)
@@ -54,7 +54,7 @@ t.test('a passkey is used by its button, and forgotten by the device once it is 
   const options: WalkOptions = { name: 'walk-passkey-button', autofill: false, expected: [422] }
   const walker = await openWalker(t, world, options)
   const { tab, see, begin, leave, typePassword } = walker
-  const { held } = await addPasskeyDevice(walker)
+  const { held } = await giveDevice(walker)
   const email = 'button@example.org'
   const id = await createPerson(service, { email })
   await tab.goto(`${security}/passkeys/add`)
@@ -91,7 +91,7 @@ t.test('a passkey is used by its button, and forgotten by the device once it is 
 t.test('a passkey beside a password is the second step, until it is removed', async t => {
   const walker = await openWalker(t, world, { name: 'walk-second-passkey', screen: 'phone', autofill: false })
   const { tab, context, see, begin, leave, typePassword } = walker
-  const { held } = await addPasskeyDevice(walker)
+  const { held } = await giveDevice(walker)
   // What the page tells the device, as well as what becomes of it there.
   await context.addInitScript(`
     window.told = []
@@ -123,7 +123,7 @@ t.test('a passkey beside a password is the second step, until it is removed', as
   await tab.click('#sign-in')
   await typePassword(email)
   await see('Use your passkey or security key')
-  t.notOk(await tab.isVisible('[data-passkey-unavailable]'), 'who has script is not told to switch it on')
+  t.notOk(await tab.isVisible('#without-passkeys'), 'who has script is not told to switch it on')
   await tab.click('#use-passkey')
   await see('asks for access')
   await tab.click('#allow')

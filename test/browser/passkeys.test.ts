@@ -13,10 +13,9 @@ import { answerScript } from '../../src/http/script-answer.ts'
 import { openBrowser } from '../helpers/browser.ts'
 import { createContext } from '../helpers/context.ts'
 import { createPagesApp } from '../helpers/pages.ts'
-import { addPasskeyDevice } from '../helpers/passkey-device.ts'
 import { ownSession } from '../helpers/passkeys.ts'
 import { verifiedAccount } from '../helpers/people.ts'
-import { openPerson, type PersonOptions, type Tab } from '../helpers/person.ts'
+import { giveDevice, openPerson, type PersonOptions, type Tab } from '../helpers/person.ts'
 import { waitFor } from '../helpers/wait.ts'
 
 const port = await new Promise<number>(resolve => {
@@ -107,10 +106,10 @@ const app = await createPagesApp(t, ctx.config, app => {
 })
 await app.listen({ host: 'localhost', port })
 
-/** A person whose device has a place for passkeys. */
+/** A person whose device has a place for passkeys, and what is in it. */
 async function personWithDevice(t: Test, options: PersonOptions = {}) {
   const person = await openPerson(t, browser, options)
-  return { ...person, ...(await addPasskeyDevice(person)) }
+  return { ...person, ...(await giveDevice(person)) }
 }
 
 const outcomeOf = async (tab: Tab) => await tab.locator('#outcome').innerText()
@@ -164,16 +163,16 @@ t.test('a device is told which passkeys are still good', async t => {
 })
 
 t.test('what goes wrong is said in words, and can be tried again', async t => {
-  const { tab, recognise } = await personWithDevice(t, { expected: [409] })
+  const { tab, device, authenticatorId } = await personWithDevice(t, { expected: [409] })
   const problem = tab.locator('form [role="alert"]')
   await tab.goto(`${site}/sign-in`)
   t.notOk(await problem.isVisible())
-  await recognise(false)
+  await device.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified: false })
   await tab.click('#use-passkey')
   await problem.waitFor({ timeout: 20_000 })
   t.match(await problem.innerText(), 'You can try again')
 
-  await recognise(true)
+  await device.send('WebAuthn.setUserVerified', { authenticatorId, isUserVerified: true })
   t.equal(await add(tab), 'added')
   await tab.goto(`${site}/registration`)
   await tab.click('#add-passkey')

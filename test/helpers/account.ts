@@ -7,7 +7,7 @@ import { ownSession } from './passkeys.ts'
 import { createPerson } from './resets.ts'
 import { password, type Service } from './service.ts'
 import { addAuthenticator, codeShown } from './totp.ts'
-import { type Answer, findForm, Visitor } from './visitor.ts'
+import { type Answer, findForm, pageText, Visitor } from './visitor.ts'
 
 export const overview = '/account/security'
 
@@ -46,8 +46,10 @@ export async function createMember(
     service.advance(31)
     return codeShown(own.secret, ctx.now())
   }
-  if (authenticator && !halfway)
-    await visitor.submit(await open(`${overview}/recovery-codes`), 'totp-form', { code: code() })
+  if (authenticator && !halfway) {
+    const page = await visitor.submit(await open(`${overview}/recovery-codes`), 'totp-form', { code: code() })
+    if (pathOf(page) !== `${overview}/recovery-codes`) throw new Error(pageText(page.text))
+  }
   return { email, account, visitor, open, code, authenticatorId: own.id }
 }
 
@@ -66,12 +68,12 @@ export async function addPasskey(
   return outcome.passkey.id
 }
 
-/** Adds a passkey at its page, as the page's script does. */
-export async function addPasskeyByPage(
+/** The page that adds a passkey, and what the browser makes of its options. */
+export async function makePasskey(
   { issuer }: Service,
-  { visitor, open }: Member,
+  { visitor, open }: Pick<Member, 'visitor' | 'open'>,
   settings: AuthenticatorSettings = {}
-): Promise<Answer> {
+): Promise<{ page: Answer; response: string }> {
   const page = await open(`${overview}/passkeys/add`)
   const { fields } = findForm(page, 'add-passkey-form')
   const options = await visitor.request(`${issuer}${overview}/passkeys/add/options`, {
@@ -80,8 +82,14 @@ export async function addPasskeyByPage(
     headers: { accept: 'application/json' }
   })
   if (options.status !== 200) throw new Error(`${options.status} ${options.location}`)
-  const response = createAuthenticator({ origin: issuer, ...settings }).create(JSON.parse(options.text))
-  return await visitor.submit(page, 'add-passkey-form', { response })
+  const authenticator = createAuthenticator({ origin: issuer, ...settings })
+  return { page, response: authenticator.create(JSON.parse(options.text)) }
+}
+
+/** Adds a passkey at its page, as the page's script does. */
+export async function addPasskeyByPage(service: Service, member: Member): Promise<Answer> {
+  const { page, response } = await makePasskey(service, member)
+  return await member.visitor.submit(page, 'add-passkey-form', { response })
 }
 
 /** “This wasn't me”, as it leaves an account for a day. */
@@ -92,3 +100,22 @@ export async function freeze({ pool, app }: Service, { id }: Account): Promise<v
 
 /** The path that a page was opened at, with its query. */
 export const pathOf = ({ url }: Answer): string => new URL(url).pathname + new URL(url).search
+
+/** The authenticator's secret, at the page that offers it. */
+export const secretIn = ({ text }: Answer): string => /id="secret">([A-Z2-7 ]+)</.exec(text)?.[1] ?? ''
+
+/** The recovery codes that a page shows. */
+export const codesIn = ({ text }: Answer): string[] =>
+  [...text.matchAll(/<li><code>([^<]+)<\/code>/g)].map(match => match[1] ?? '')
+
+/** The subjects of the mails to somebody, newest first; waits until there are `count`. */
+export const subjectsTo = async (service: Service, { email }: Member, count: number): Promise<string[]> =>
+  (await service.mailTo(email, count)).map(({ subject }) => subject)
+
+/** The types of somebody's events that are like `pattern`, oldest first. */
+export async function eventsOf({ pool }: Service, { account }: Member, pattern: string): Promise<string[]> {
+  const rows = await pool<{ type: string }[]>`
+    select type from audit_events where account_id = ${account.id} and type like ${pattern} order by occurred_at, ctid
+  `
+  return rows.map(({ type }) => type)
+}

@@ -77,7 +77,7 @@ t.test('who signs in with the old password while it is being replaced is out whe
     const [session] = await service.pool<{ uid: string }[]>`
       select uid from sessions where account_id = ${accountId}`
     const sessionUid = session?.uid ?? ''
-    const typed = { accountId, email, sessionUid, current: password, password: newPassword }
+    const typed = { accountId, sessionUid, current: password, password: newPassword }
     const replace = () => changeOwnPassword(service.app.ctx, typed)
     const row = { text: 'select from sessions where account_id = $1 for update', values: [accountId] }
     await isOut(t, await signInDuring(service, { email, row, replace }))

@@ -48,7 +48,7 @@ t.test(
     const { link } = await lastReset(service, email)
     service.advance(1)
 
-    const typed = { accountId, email, sessionUid, current: password, password: newPassword }
+    const typed = { accountId, sessionUid, current: password, password: newPassword }
     t.strictSame(await changeOwnPassword(ctx, typed), { ok: true })
     t.strictSame([await here.isSignedIn(), await other.isSignedIn()], [true, false])
     for (const { refreshes, tokens } of [here, other]) {
@@ -71,7 +71,7 @@ t.test('every fault of a change is told at once, and then nothing has changed', 
   const { isSignedIn } = await signedIn(service, application, { email })
   const sessionUid = await sessionOf(accountId)
   const change = async (current: unknown, typed: unknown) =>
-    await changeOwnPassword(ctx, { accountId, email, sessionUid, current, password: typed })
+    await changeOwnPassword(ctx, { accountId, sessionUid, current, password: typed })
   const faulty = (faults: object) => ({ ok: false, reason: 'faulty', faults })
   t.strictSame(await change('', 'short'), faulty({ current: 'missing', password: 'too_short' }))
   t.strictSame(await change(`${password}!`, undefined), faulty({ current: 'wrong', password: 'missing' }))
@@ -92,20 +92,16 @@ t.test('PWD-14: of twenty changes at once one counts, and its session alone goes
       const typed = `${newPassword} ${i}`
       return {
         typed,
-        ...(await changeOwnPassword(ctx, {
-          accountId,
-          email,
-          sessionUid,
-          current: password,
-          password: typed
-        }))
+        ...(await changeOwnPassword(ctx, { accountId, sessionUid, current: password, password: typed }))
       }
     })
   )
   const won = outcomes.filter(({ ok }) => ok)
   t.equal(won.length, 1)
-  for (const { ok, ...refused } of outcomes.filter(({ ok }) => !ok))
-    t.match(refused, { reason: 'faulty', faults: { current: 'wrong' } })
+  // The others came too late, or were more at once than may be looked at.
+  for (const outcome of outcomes)
+    if (!outcome.ok && outcome.reason !== 'too_many')
+      t.match(outcome, { reason: 'faulty', faults: { current: 'wrong' } })
   t.equal(await letsIn(email, won[0]?.typed ?? ''), true)
 })
 
@@ -123,7 +119,7 @@ t.test(
     await service.pool`update accounts set tokens_valid_from = ${new Date()} where id = ${accountId}`
     service.advance(1)
     for (const uid of [sessionUid, bobs, 'no such session', '']) {
-      const typed = { accountId, email, sessionUid: uid, current: password, password: newPassword }
+      const typed = { accountId, sessionUid: uid, current: password, password: newPassword }
       t.strictSame(await changeOwnPassword(ctx, typed), { ok: false, reason: 'session_over' }, uid)
       t.equal(await endOtherSessions(ctx, { accountId, sessionUid: uid }), false)
     }
