@@ -86,11 +86,11 @@ export function nextCode(service: Service, { secret }: Pick<Holder, 'secret'>): 
 }
 
 /** What the page's script is answered when it asks for a ceremony. */
-export async function optionsOf(visitor: Visitor, page: Answer): Promise<Answer> {
-  const url = /id="passkey-form"[^>]* data-options-url="([^"]+)"/.exec(page.text)?.[1] ?? ''
+export async function optionsOf(visitor: Visitor, page: Answer, form = 'passkey-form'): Promise<Answer> {
+  const url = new RegExp(`id="${form}"[^>]* data-options-url="([^"]+)"`).exec(page.text)?.[1] ?? ''
   return await visitor.request(new URL(url, page.url).href, {
     method: 'POST',
-    body: new URLSearchParams({ _csrf: findForm(page, 'passkey-form').fields._csrf ?? '' }),
+    body: new URLSearchParams({ _csrf: findForm(page, form).fields._csrf ?? '' }),
     headers: { accept: 'application/json' }
   })
 }
