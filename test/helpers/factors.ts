@@ -107,6 +107,13 @@ export async function useKey(
   return await visitor.submit(page, 'passkey-form', { response, ...(trust ? { trust: 'yes' } : {}) })
 }
 
+/** Types address and password. */
+export const typePassword = async (
+  visitor: Visitor,
+  page: Answer,
+  { email, password }: Holder
+): Promise<Answer> => await visitor.submit(page, 'sign-in-form', { email, password })
+
 export type Proved = 'password' | 'mail' | 'passkey' | 'totp' | 'security_key' | 'recovery_code'
 
 export type Walk = {
@@ -137,11 +144,9 @@ type Step = (walk: Walk, page: Answer) => Promise<Answer>
 
 const signIn: Step = (walk, page) => {
   const { visitor, holder, first } = walk
-  const { email, key } = holder
+  const { key } = holder
   return proving(walk, first, () =>
-    first === 'passkey' && key !== null
-      ? useKey(visitor, page, { key })
-      : visitor.submit(page, 'sign-in-form', { email, password: holder.password })
+    first === 'passkey' && key !== null ? useKey(visitor, page, { key }) : typePassword(visitor, page, holder)
   )
 }
 

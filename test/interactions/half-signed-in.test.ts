@@ -4,7 +4,7 @@ import { beginTotpEnrolment } from '../../src/credentials/totp-enrolment-service
 import { beginRegistration } from '../../src/credentials/webauthn-registration-service.ts'
 import { hashToken } from '../../src/lib/tokens.ts'
 import { createWorld } from '../helpers/factor-paths.ts'
-import { createHolder, newKey, nextCode, stepOf } from '../helpers/factors.ts'
+import { createHolder, newKey, nextCode, stepOf, typePassword } from '../helpers/factors.ts'
 import { openSignIn } from '../helpers/forms.ts'
 import { newPassword } from '../helpers/resets.ts'
 import { listRoutes } from '../helpers/routes.ts'
@@ -40,7 +40,7 @@ async function stateOf({ account: { id } }: Holder): Promise<object> {
 async function halfSignedIn(): Promise<{ holder: Holder; visitor: Visitor; page: Answer; uid: string }> {
   const holder = await createHolder(service, { totp: true, key: 'security_key', recoveryCodes: true })
   const { visitor, page: form } = await openSignIn(service, { application: shop })
-  const page = await visitor.submit(form, 'sign-in-form', holder)
+  const page = await typePassword(visitor, form, holder)
   t.equal(stepOf(page), 'second-factor')
   return { holder, visitor, page, uid: /\/interaction\/([\w-]+)/.exec(page.url)?.[1] ?? '' }
 }

@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import { type Authenticator, makeKey, type Wrong } from '../helpers/authenticator.ts'
 import { createWalk, createWorld } from '../helpers/factor-paths.ts'
-import { createHolder, newKey, optionsOf, stepOf, walkOn } from '../helpers/factors.ts'
+import { createHolder, newKey, optionsOf, stepOf, typePassword, walkOn } from '../helpers/factors.ts'
 import { openSignIn } from '../helpers/forms.ts'
 import { startService, Visitor } from '../helpers/service.ts'
 import { type Answer, findForm } from '../helpers/visitor.ts'
@@ -24,7 +24,7 @@ const openAnew = (visitor = new Visitor()): Promise<At> => openSignIn(service, {
 /** A browser at the second step. */
 async function halfway(holder: Holder): Promise<At> {
   const { visitor, page } = await openAnew()
-  return { visitor, page: await visitor.submit(page, 'sign-in-form', holder) }
+  return { visitor, page: await typePassword(visitor, page, holder) }
 }
 
 const optionsAt = async ({ visitor, page }: At) => JSON.parse((await optionsOf(visitor, page)).text)
@@ -118,7 +118,7 @@ t.test('WAN-1: a challenge is good for its ceremony alone', async t => {
   // The same sign-in, from its first to its second step.
   const own = await openAnew()
   const early = key.get(await optionsAt(own))
-  const next = { ...own, page: await own.visitor.submit(own.page, 'sign-in-form', holder) }
+  const next = { ...own, page: await typePassword(own.visitor, own.page, holder) }
   t.equal(stepOf(next.page), 'second-factor')
   await checkRefused(t, next, early, 'of the first step, at the second one')
   t.equal((await post(next, key.get(await optionsAt(next)))).status, 303)

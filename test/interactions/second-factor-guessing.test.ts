@@ -1,7 +1,7 @@
 // Somebody who knows the password guesses at the second factor, by ever new sign-ins.
 import t from 'tap'
 import { createWalk, createWorld, signIn } from '../helpers/factor-paths.ts'
-import { createHolder, nextCode, stepOf } from '../helpers/factors.ts'
+import { createHolder, nextCode, stepOf, typePassword } from '../helpers/factors.ts'
 import { openSignIn } from '../helpers/forms.ts'
 import { countOf } from '../helpers/guessing.ts'
 import { startService, Visitor } from '../helpers/service.ts'
@@ -16,7 +16,7 @@ const nowCode = ({ secret }: Holder) => codeShown(secret, service.app.ctx.now())
 /** One fresh sign-in with the right password, and one code: what came of it. */
 async function guess(holder: Holder, method: 'totp' | 'recovery_code', code: string): Promise<string> {
   const { visitor, page } = await openSignIn(service, { application: shop })
-  const next = await visitor.submit(page, 'sign-in-form', holder)
+  const next = await typePassword(visitor, page, holder)
   if (next.status === 429) return 'waits at the password'
   if (stepOf(next) !== 'second-factor') throw new Error(next.url)
   const form = await visitor.visit(`${next.url}?method=${method}`)

@@ -14,6 +14,7 @@ import {
   recoveryCodesIn,
   secretIn,
   stepOf,
+  typePassword,
   useKey,
   walkOn
 } from '../helpers/factors.ts'
@@ -46,7 +47,7 @@ async function begin(
 ) {
   const opened = await openSignIn(service, { application: from, visitor, params })
   const page = opened.page.text.includes('id="sign-in-form"')
-    ? await visitor.submit(opened.page, 'sign-in-form', holder)
+    ? await typePassword(visitor, opened.page, holder)
     : opened.page
   return { ...opened, page }
 }
@@ -162,7 +163,7 @@ t.test(
     }
     t.strictSame(await factorsOf(holder), { totp: 0, keys: 0, codes: 0 })
     const page = await visitor.visit(late.page.url)
-    const next = await visitor.submit(page, 'sign-in-form', holder)
+    const next = await typePassword(visitor, page, holder)
     t.equal(stepOf(next), 'set-up')
     t.equal((await enrol(holder, { visitor, page: next }))[0]?.status, 200)
   }
@@ -221,7 +222,7 @@ t.test('where everybody needs a second factor, nobody is in before there is one'
   const { shop } = await createWorld(strict)
   const holder = await createHolder(strict)
   const { visitor, page } = await openSignIn(strict, { application: shop })
-  const next = await visitor.submit(page, 'sign-in-form', holder)
+  const next = await typePassword(visitor, page, holder)
   t.equal(stepOf(next), 'set-up')
   for (const step of ['', '/consent', '/second-factor', '/sign-in', '/sign-up', '/passkey'])
     t.equal(stepOf(await visitor.visit(next.url.replace('/set-up', step))), 'set-up', step)
