@@ -46,12 +46,14 @@ export function wantedAcr(ctx: KoaContextWithOIDC): Acr | null {
 }
 
 /**
- * The acr that this request's tokens carry: among the values it named, the highest that is true, so that a client that
- * compares texts finds its own; else the session's.
+ * The acr that this request's tokens carry: among the values it named and the application's own rule, the highest that
+ * is true, so that a client that compares texts finds its own; else the session's.
  */
-function toldAcr(actual: string | undefined, values: unknown[]): string | undefined {
-  if (actual === undefined || values.includes(actual)) return actual
-  const below = values
+function toldAcr(ctx: KoaContextWithOIDC, actual: string | undefined): string | undefined {
+  const { values } = requestedAcrs(ctx)
+  if (actual === undefined || values.length === 0 || values.includes(actual)) return actual
+  const { required_acr: required } = ctx.oidc.client as RegisteredClient
+  const below = [...values, required]
     .map(value => rankOf(value as string))
     .filter(rank => rank > 0 && rank <= rankOf(actual))
   return below.length === 0 ? actual : acrLevels[Math.max(...below) - 1]
@@ -67,7 +69,7 @@ export const acrCheck = new interactionPolicy.Check(
     const { oidc } = ctx
     const actual = oidc.session?.acr
     if (rankOf(actual) < rankOf(wanted)) return interactionPolicy.Check.REQUEST_PROMPT
-    const value = toldAcr(actual, requestedAcrs(ctx).values)
+    const value = toldAcr(ctx, actual)
     if (value !== actual) Object.defineProperty(oidc, 'acr', { value, configurable: true })
     return interactionPolicy.Check.NO_NEED_TO_PROMPT
   }

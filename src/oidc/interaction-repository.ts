@@ -27,8 +27,8 @@ export async function findInteraction(
     now: Date
     deviceHash: Buffer | null
     secondFactorRoles: string[]
-    /** No trust lasts longer: where the setting was lowered since, it holds. */
-    trustedUntilAtMost: Date
+    /** Trust for longer is of a time when the setting was higher, and counts no more; null: none does. */
+    trustedUntilAtMost: Date | null
   }
 ): Promise<StoredInteraction | null> {
   const values = [idHash, at.now, at.deviceHash, at.secondFactorRoles, at.trustedUntilAtMost]

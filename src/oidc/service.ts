@@ -297,7 +297,7 @@ export async function isInteractionOpen(ctx: Context, uid: string): Promise<bool
     now: ctx.now(),
     deviceHash: null,
     secondFactorRoles: [],
-    trustedUntilAtMost: ctx.now()
+    trustedUntilAtMost: null
   })
   return row !== null && row.payload.result === undefined
 }

@@ -1,5 +1,6 @@
 // Browser sessions and sign-ins under way, as the library saves them.
 import { hashToken } from '../lib/tokens.ts'
+import { trustExpiry } from '../sessions/device-model.ts'
 import { fromSeconds, type SessionPayload, toPayload } from '../sessions/model.ts'
 import { findSessionByIdHash, findSessionByUid } from '../sessions/repository.ts'
 import { endSessionWrites, sessionWrites } from '../sessions/service.ts'
@@ -58,8 +59,8 @@ export const interactions: Part = ({ lookups, now, secondFactor, trustedDeviceDa
       findInteraction(lookups, hashToken(uid), {
         now: now(),
         deviceHash: unit.deviceHash,
-        secondFactorRoles: secondFactor.requiredRoles,
-        trustedUntilAtMost: new Date(now().getTime() + trustedDeviceDays * 86_400_000)
+        trustedUntilAtMost: trustExpiry({ trustedDeviceDays }, now()),
+        secondFactorRoles: secondFactor.requiredRoles
       })
     )
     if (row === null) return undefined

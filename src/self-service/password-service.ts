@@ -8,11 +8,12 @@ import {
   preparePasswordChange
 } from '../credentials/password-service.ts'
 import type { ProofOfWork } from '../credentials/proof-of-work-model.ts'
+import { untrustDevices } from '../sessions/device-service.ts'
 import { endOtherSessions } from '../sessions/service.ts'
 
 /**
  * Changes the password of somebody who is signed in, by `sessionUid`, and knows the current one. Every other session
- * ends, and so do all applications' tokens; trusted browsers stay trusted.
+ * ends, and so do all applications' tokens and the trust in every browser.
  *
  * - `session_over`: it ended meanwhile, and nothing has changed.
  * - `too_many`, `work_needed`: a wrong current password is a guess at the account, as at its sign-in.
@@ -30,6 +31,7 @@ export async function changeOwnPassword(
       const applied = await applyPasswordChange(tx, prepared.change)
       // Thrown, so that the change is taken back: whoever was signed out may set nothing.
       if (applied.ok && !(await endOtherSessions(tx, typed))) throw new SessionOver()
+      if (applied.ok) await untrustDevices(tx.sql, typed.accountId)
       return applied
     })
     // Once more: until the commit, somebody could still sign in with the old password.

@@ -22,8 +22,10 @@ export const devicesKept = 50
 export const deviceExpiry = (now: Date): Date => new Date(now.getTime() + deviceDays * dayMs)
 
 /** How long a browser is trusted that the person trusts now; null where the installation trusts none. */
-export const trustExpiry = ({ trustedDeviceDays }: Config, now: Date): Date | null =>
-  trustedDeviceDays === 0 ? null : new Date(now.getTime() + trustedDeviceDays * dayMs)
+export const trustExpiry = (
+  { trustedDeviceDays }: Pick<Config, 'trustedDeviceDays'>,
+  now: Date
+): Date | null => (trustedDeviceDays === 0 ? null : new Date(now.getTime() + trustedDeviceDays * dayMs))
 
 /** Whether the second factor need not be asked for here. Where the setting was lowered since, it holds. */
 export const isTrusted = (device: Device | null, config: Config, now: Date): boolean =>

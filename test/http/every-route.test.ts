@@ -3,6 +3,7 @@
 import t, { type Test } from 'tap'
 import { createApplication } from '../helpers/application.ts'
 import { lastConfirmation, openSignIn, signUpAndWait } from '../helpers/forms.ts'
+import { listRoutes } from '../helpers/routes.ts'
 import { type Service, startService } from '../helpers/service.ts'
 import type { Answer } from '../helpers/visitor.ts'
 
@@ -14,25 +15,6 @@ const production = await startService(t, {
     DATABASE_URL: 'postgres://not-used.example/db'
   }
 })
-
-type Route = { url: string; methods: string[] }
-
-/** Reads what the server itself knows of its routes, so that a new one is crawled by itself. */
-function listRoutes({ app }: Service): Route[] {
-  const path: string[] = []
-  return app.http
-    .printRoutes({ commonPrefix: false })
-    .split('\n')
-    .flatMap(line => {
-      const [, indent = '', part = '', methods = ''] = /^([│├└─\s]*)(\S*) \(([A-Z, ]+)\)$/.exec(line) ?? []
-      if (methods === '') return []
-      const depth = indent.replace(/[^│├└\s]/g, '').length / 4
-      path.length = Math.floor(depth)
-      path.push(part)
-      const url = `/${path.join('')}`.replaceAll('//', '/')
-      return [{ url, methods: methods.split(', ') }]
-    })
-}
 
 const example = (url: string) => url.replace(/:\w+/g, 'aN-unknown_1')
 

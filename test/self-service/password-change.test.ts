@@ -55,7 +55,7 @@ t.test(
       t.equal(await refreshes(), false)
       await t.rejects(openid.fetchUserInfo(application.config, tokens.access_token, openid.skipSubjectCheck))
     }
-    t.equal(await isTrusted(), true, 'who knows the password did this: known browsers stay known')
+    t.equal(await isTrusted(), false, 'trust in browsers')
     t.strictSame([await letsIn(email, password), await letsIn(email, newPassword)], [false, true])
     t.equal((await resetByLink(link)).status, 410, 'RST-3: a reset that was under way')
     t.match(await lastNotMe(service, email), '/not-me/')
