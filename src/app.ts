@@ -78,7 +78,6 @@ export async function startApp({
 
   // TypeBox's own checks: Ajv would drop unknown fields and turn texts into numbers.
   http.setValidatorCompiler(TypeBoxValidatorCompiler)
-  await http.register(cookie)
   await http.register(formbody, { bodyLimit: 64 * 1024 })
   // Forms are all that is read, anything else is 415: in JSON an address could be a list or an object.
   http.removeContentTypeParser(['application/json', 'text/plain'])
@@ -93,19 +92,7 @@ export async function startApp({
     lookups
   })
   await mountProvider(http, oidc)
-  mountHealth(http, ctx)
-  mountHome(http, config)
-  mountWellKnown(http, config)
-  mountInteractions(http, ctx, oidc)
-  mountEmailLink(http, ctx, oidc)
-  if (config.mailSignIn) mountSignInLink(http, ctx, oidc)
-  mountAccount(http)
-  mountSecurity(http, ctx, oidc)
-  mountReset(http, ctx, oidc)
-  mountResetLink(http, ctx)
-  mountNotMe(http, ctx, oidc)
-  mountUndoAddress(http, ctx, oidc)
-  if (config.developmentMailbox) mountMailbox(http, ctx)
+  await http.register(async pages => await mountPages(pages, ctx, oidc))
   await http.ready()
 
   const listeners = await hearNews(pool, oidc)
@@ -129,6 +116,24 @@ export async function startApp({
     await Promise.all(listeners.map(listener => listener.stop()))
   }
   return { http, ctx, oidc, close }
+}
+
+/** Whatever is not the protocol: a scope of its own, since the library reads its cookies itself. */
+async function mountPages(pages: FastifyInstance, ctx: Context, oidc: Oidc): Promise<void> {
+  await pages.register(cookie)
+  mountHealth(pages, ctx)
+  mountHome(pages, ctx.config)
+  mountWellKnown(pages, ctx.config)
+  mountInteractions(pages, ctx, oidc)
+  mountEmailLink(pages, ctx, oidc)
+  if (ctx.config.mailSignIn) mountSignInLink(pages, ctx, oidc)
+  mountAccount(pages)
+  mountSecurity(pages, ctx, oidc)
+  mountReset(pages, ctx, oidc)
+  mountResetLink(pages, ctx)
+  mountNotMe(pages, ctx, oidc)
+  mountUndoAddress(pages, ctx, oidc)
+  if (ctx.config.developmentMailbox) mountMailbox(pages, ctx)
 }
 
 function createServer({

@@ -29,7 +29,7 @@ export async function sendNotice(
     accountId,
     askedBy: null,
     // Whoever reads this mailbox; the account may have another by the time that the link is used.
-    data: { email: to },
+    data: { email: to, at: now.toISOString() },
     lifetimeSeconds: linkLifetimeSeconds,
     replacing: false
   })

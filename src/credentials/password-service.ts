@@ -5,10 +5,12 @@ import { findAccount, findAccountForUpdate } from '../accounts/repository.ts'
 import { voidSecurityTokens } from '../accounts/security-token-service.ts'
 import { recordEvent } from '../audit/service.ts'
 import { type Context, inTransaction } from '../context.ts'
+import { findWaysInToChange } from './factor-repository.ts'
 import { hashPassword, verifyPassword } from './hashing.ts'
 import type { PasswordFault } from './model.ts'
 import { judgeNewPassword } from './password-policy-service.ts'
-import { findPasswordHash, insertFirstPassword, updatePasswordHash } from './repository.ts'
+import { deletePassword, findPasswordHash, insertFirstPassword, updatePasswordHash } from './repository.ts'
+import { mayRemove, type RemovalOutcome } from './ways-in-model.ts'
 
 /** A password that somebody wants, and what is known of them, which makes poor passwords. */
 export type NewPassword = { password: unknown; email: string; name: string }
@@ -92,6 +94,28 @@ export async function setFirstPassword(
     await voidSecurityTokens(tx, accountId)
     await recordEvent(tx, { type: 'password.added', accountId })
     await sendNotice(tx, account, { kind: 'factor_added', data: { factor: 'password', label: '' } })
+    return { ok: true }
+  })
+}
+
+/**
+ * Removes an account's password where a passkey opens it too. Records `password.removed` and mails a notice. `not_found`:
+ * it has none. Else as `mayRemove`.
+ */
+export async function removePassword(
+  ctx: Context,
+  { accountId, secondFactorRequired }: { accountId: string; secondFactorRequired: boolean }
+): Promise<RemovalOutcome | { ok: false; reason: 'not_found' }> {
+  return await inTransaction(ctx, async tx => {
+    const held = await findWaysInToChange(tx.sql, accountId)
+    if (held === null || !held.ways.password) return { ok: false, reason: 'not_found' }
+    const policy = { mailSignIn: tx.config.mailSignIn, secondFactorRequired, now: tx.now() }
+    const allowed = mayRemove(held.ways, 'password', policy)
+    if (!allowed.ok) return allowed
+    await deletePassword(tx.sql, accountId)
+    await voidSecurityTokens(tx, accountId)
+    await recordEvent(tx, { type: 'password.removed', accountId })
+    await sendNotice(tx, held.account, { kind: 'factor_removed', data: { factor: 'password', label: '' } })
     return { ok: true }
   })
 }

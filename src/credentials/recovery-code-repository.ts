@@ -40,3 +40,11 @@ export async function deleteStrayRecoveryCodes(sql: Sql, accountId: string): Pro
   `
   return count
 }
+
+/** Removes a set that was made at that moment or later. Returns how many codes it had. */
+export async function deleteRecoveryCodesSince(sql: Sql, accountId: string, since: Date): Promise<number> {
+  const { count } = await sql`
+    delete from recovery_codes where account_id = ${accountId} and created_at >= ${since}
+  `
+  return count
+}

@@ -77,3 +77,11 @@ export async function deleteTotp(
   const { count } = await sql`delete from totp_credentials where id = ${id} and account_id = ${accountId}`
   return count === 1
 }
+
+/** Removes what was added at that moment or later. Returns how many. */
+export async function deleteTotpSince(sql: Sql, accountId: string, since: Date): Promise<number> {
+  const { count } = await sql`
+    delete from totp_credentials where account_id = ${accountId} and created_at >= ${since}
+  `
+  return count
+}

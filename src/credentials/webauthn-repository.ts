@@ -131,3 +131,11 @@ export async function deleteChallengesBefore(sql: Sql, before: Date, limit: numb
   `
   return count
 }
+
+/** Removes what was added at that moment or later. Returns how many. */
+export async function deletePasskeysSince(sql: Sql, accountId: string, since: Date): Promise<number> {
+  const { count } = await sql`
+    delete from webauthn_credentials where account_id = ${accountId} and created_at >= ${since}
+  `
+  return count
+}

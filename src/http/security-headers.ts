@@ -69,8 +69,9 @@ declare module 'fastify' {
 export async function registerSecurityHeaders(app: FastifyInstance, config: Config): Promise<void> {
   const headers = await securityHeaders(config)
   app.decorate('securityHeaders', headers)
-  app.addHook('onRequest', (_request, reply, done) => {
-    reply.headers(headers)
+  // As it is sent, not before: answers that do not pass through Fastify's reply would pay for this one, too.
+  app.addHook('onSend', (_request, reply, _payload, done) => {
+    for (const name of Object.keys(headers)) if (!reply.hasHeader(name)) reply.header(name, headers[name])
     done()
   })
 }

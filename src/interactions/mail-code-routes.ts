@@ -98,8 +98,10 @@ async function useCode(visit: Visit, oidc: Oidc, typed: Record<string, unknown>)
   const outcome = await signInByCode(ctx, { interactionUid: uid, code: typed.code })
   if (!outcome.ok)
     return await again({ ...waitingOf({ challenge: workAhead(ctx, guess) }), problem: outcome.reason })
-  const proven = { accountId: outcome.account.id, proofs: [proofNow(ctx, 'mail')], guess }
-  return redirect(reply, await authenticate(ctx, { oidc, interaction, ...proven }))
+  // It may have confirmed the address, which cuts off whatever was proven before.
+  const since = ctx.now()
+  const proven = { accountId: outcome.account.id, proofs: [proofNow(ctx, 'mail')], guess, since }
+  return redirect(reply, await authenticate({ oidc, interaction, ...proven }))
 }
 
 /** The mail's link: GET shows a button, since mail scanners follow links; POST signs in, in the browser that asked. */

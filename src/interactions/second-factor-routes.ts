@@ -86,7 +86,7 @@ function mountPasskey(form: Steps['form'], oidc: Oidc): void {
       const data = secondFactorData(visit, { method: 'passkey', problem: 'refused' })
       if (!outcome.ok) return await show(visit, secondFactorPage, data, 422)
       const proof = { oidc, interaction, proof: outcome.proof, trustDevice: trust === 'yes' }
-      return redirect(reply, await addProof(ctx, proof))
+      return redirect(reply, await addProof(proof))
     }
   })
 }
@@ -116,7 +116,7 @@ async function answer(visit: Visit, { oidc, method, typed, prove }: Try): Promis
     return await show(visit, secondFactorPage, again({ ...work, problem: 'wrong_code' }), 422)
   }
   const trustDevice = typed.trust === 'yes'
-  return redirect(reply, await addProof(ctx, { oidc, interaction, proof, trustDevice, guess }))
+  return redirect(reply, await addProof({ oidc, interaction, proof, trustDevice, guess }))
 }
 
 /** What this person may use here, the strongest first. A demand for a phishing-resistant proof leaves passkeys alone. */

@@ -83,6 +83,7 @@ function isFresh(interaction: Interaction, config: Config, now: Date): boolean {
   if (hasFirstFactor(proofsOf(interaction))) return true
   return standing !== null && now.getTime() - standing.at.getTime() <= config.recentSignInSeconds * 1000
 }
+
 /** The sign-in that a step belongs to. */
 type At = { oidc: Oidc; interaction: Interaction }
 
@@ -172,8 +173,6 @@ export async function signInWithPassword(
   ctx: Context,
   { oidc, interaction, typed }: At & { typed: Parameters<typeof signIn>[1] }
 ): Promise<({ ok: true } & Onward) | Extract<SignInOutcome, { ok: false }>> {
-  // From before the password is read: one that is replaced while it is checked is cut off with whatever it opened.
-  const since = ctx.now()
   const outcome = await signIn(ctx, typed)
   if (!outcome.ok) return outcome
   const { account, guess } = outcome
@@ -185,8 +184,8 @@ export async function signInWithPassword(
     await saveProgress(oidc, interaction, change, giveBackWrites(guess))
     return { ok: true, ...stepUrl(interaction, 'verify-email') }
   }
-  const proven = { oidc, interaction, accountId: account.id, proofs, guess, since }
-  return { ok: true, ...(await authenticate(ctx, proven)) }
+  const proven = { oidc, interaction, accountId: account.id, proofs, guess }
+  return { ok: true, ...(await authenticate(proven)) }
 }
 
 export const proofNow = (ctx: Context, method: Proof['method']): Proof => ({
@@ -201,7 +200,7 @@ type Proven = At & {
   trustDevice?: boolean
   /** What was right, to be given back. */
   guess?: Guess
-  /** All of it is void once the account is cut off after this moment: now, unless an earlier proof is among them. */
+  /** All of it is void once the account is cut off after this moment: the request's beginning, unless said otherwise. */
   since?: Date
 }
 
@@ -209,10 +208,15 @@ type Proven = At & {
  * Writes down what the person has proven by now. What comes next is found out where the browser goes: the page that is
  * last in line sends it to the one that is due.
  */
-export async function authenticate(
-  ctx: Context,
-  { oidc, interaction, accountId, proofs, trustDevice = false, guess, since = ctx.now() }: Proven
-): Promise<Onward> {
+export async function authenticate({
+  oidc,
+  interaction,
+  accountId,
+  proofs,
+  trustDevice = false,
+  guess,
+  since = interaction.readAt
+}: Proven): Promise<Onward> {
   const { passkeyWanted = false } = interaction.progress
   const progress = {
     proofs,
@@ -225,20 +229,22 @@ export async function authenticate(
 }
 
 /** Adds a proof to those of a sign-in that is under way. */
-export async function addProof(
-  ctx: Context,
-  { oidc, interaction, proof, ...rest }: At & { proof: Proof; trustDevice: boolean; guess?: Guess }
-): Promise<Onward> {
+export async function addProof({
+  oidc,
+  interaction,
+  proof,
+  ...rest
+}: At & { proof: Proof; trustDevice: boolean; guess?: Guess }): Promise<Onward> {
   const { account, progress } = interaction
   if (account === null) throw new Error('a further proof needs a person')
-  return await authenticate(ctx, {
+  return await authenticate({
     oidc,
     interaction,
     accountId: account.id,
     proofs: [...proofsOf(interaction), proof],
     ...rest,
     trustDevice: rest.trustDevice || progress.trustDevice === true,
-    since: interaction.authenticatedAt ?? ctx.now()
+    since: interaction.authenticatedAt ?? interaction.readAt
   })
 }
 
@@ -317,7 +323,9 @@ export async function verifyByCode(
   const outcome = await confirmEmailByCode(ctx, { accountId, interactionUid: interaction.uid, code })
   if (!outcome.ok) return { ...outcome, challenge: workAhead(ctx, guess) }
   const { proofs = [proofNow(ctx, 'mail')] } = interaction.progress
-  return { ok: true, ...(await authenticate(ctx, { oidc, interaction, accountId, proofs, guess })) }
+  // The confirmation has just cut off whatever was proven before it.
+  const proven = { oidc, interaction, accountId, proofs, guess, since: ctx.now() }
+  return { ok: true, ...(await authenticate(proven)) }
 }
 
 /** Sends the confirmation once more. */

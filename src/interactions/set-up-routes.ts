@@ -133,7 +133,7 @@ function mountPasskeySetUp(
 async function welcome(visit: Visit, oidc: Oidc, proof: Proof): Promise<FastifyReply> {
   const { ctx, interaction, reply } = visit
   const { account, client } = interaction
-  const onward = await addProof(ctx, { oidc, interaction, proof, trustDevice: false })
+  const onward = await addProof({ oidc, interaction, proof, trustDevice: false })
   const first = interaction.factors?.recoveryCodes === 0 && account !== null
   const made = first ? await createRecoveryCodes(ctx, account) : null
   if (made === null || !made.ok || account === null) return redirect(reply, onward)

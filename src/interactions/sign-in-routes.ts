@@ -70,7 +70,7 @@ function mountPasskeySignIn(form: Steps['form'], oidc: Oidc): void {
       const outcome = await finishSignIn(ctx, { boundTo: hashToken(interaction.uid), response })
       if (outcome.ok) {
         const { accountId, proof } = outcome
-        return redirect(reply, await authenticate(ctx, { oidc, interaction, accountId, proofs: [proof] }))
+        return redirect(reply, await authenticate({ oidc, interaction, accountId, proofs: [proof] }))
       }
       const signals =
         outcome.reason === 'unknown_credential'

@@ -42,6 +42,8 @@ export type InteractionClient = {
 
 export type Interaction = {
   uid: string
+  /** When this request began: what it finds proven was so then. */
+  readAt: Date
   client: InteractionClient
   redirectUri: string
   /** Who it will probably be: of the session, or of the application's login_hint. */
@@ -113,6 +115,7 @@ export async function readInteraction(
     ((protocol.prompt.name === 'consent' || standing !== null) && row.account !== null)
   const interaction: Interaction = {
     uid,
+    readAt: unit.startedAt,
     client: describeClient(client, String(protocol.params.redirect_uri)),
     redirectUri: String(protocol.params.redirect_uri),
     // Whoever signs up here at another's address must not be shown how its owner wrote it.

@@ -10,8 +10,8 @@ import { findTotp } from '../credentials/totp-repository.ts'
 import { removeTotp, renameTotp } from '../credentials/totp-service.ts'
 import { PageNotFound } from '../http/errors.ts'
 import { asText, Field } from '../http/form-fields.ts'
-import { isSecondFactorRequired } from '../roles/service.ts'
 import { type AddAuthenticatorData, addAuthenticatorPage } from './authenticator-views.ts'
+import { removeOwnFactor } from './factor-service.ts'
 import { type FactorData, factorPage } from './factor-views.ts'
 import { showAdded } from './recovery-code-routes.ts'
 import { type AccountPages, type AccountVisit, boundTo, done, show } from './visit-routes.ts'
@@ -39,8 +39,9 @@ export function mountAuthenticators({ changePage, form }: AccountPages): void {
     from: own,
     act: async visit => {
       const accountId = visit.session.account.id
-      const secondFactorRequired = await isSecondFactorRequired(visit.ctx, accountId)
-      const outcome = await removeTotp(visit.ctx, { accountId, id: visit.id, secondFactorRequired })
+      const outcome = await removeOwnFactor(visit.ctx, accountId, (tx, policy) =>
+        removeTotp(tx, { accountId, id: visit.id, ...policy })
+      )
       if (outcome.ok) return done(visit, 'authenticator-removed')
       if (outcome.reason === 'not_found') throw new PageNotFound()
       return await showAuthenticator(visit, { problem: outcome.reason })

@@ -26,7 +26,7 @@ const nameFaultTexts: Record<NameFault, string> = {
 /** Why something was not done. */
 export type ChangeProblem = 'last_way_in' | 'second_factor_required' | 'frozen'
 
-const problemTexts: Record<ChangeProblem, string> = {
+export const problemTexts: Record<ChangeProblem, string> = {
   last_way_in:
     'This is the only way into your account, so it was not removed. Add a password or another passkey first.',
   second_factor_required:

@@ -9,6 +9,7 @@ import { endAllTokens, freezeFactorChanges } from '../accounts/service.ts'
 import { recordEvent } from '../audit/service.ts'
 import { type Context, inTransaction } from '../context.ts'
 import { mailReset, voidPassword } from '../credentials/reset-service.ts'
+import { removeFactorsSince } from '../credentials/takeover-service.ts'
 import { revokeAllGrants } from '../oidc/grant-service.ts'
 import { untrustDevices } from '../sessions/device-service.ts'
 
@@ -24,8 +25,9 @@ export type NotMeOutcome =
 
 /**
  * What the link of a notice does, once: ends every session, token and sign-in under way, takes back what applications
- * were given and the trust in every browser, voids the password and every mail that could get somebody in, keeps ways
- * of signing in from being changed for a day, and mails a reset whose code counts in the browser of `askedBy`.
+ * were given and the trust in every browser, voids the password and every mail that could get somebody in, takes away the
+ * factors that were added since the notice, keeps ways of signing in from being changed for a day, and mails a reset
+ * whose code counts in the browser of `askedBy`.
  *
  * Recovery is `none` where the account's address is not the one that the notice went to, or the account is disabled:
  * a reset would go to whoever has the address now. Records `account.takeover_reported`.
@@ -45,11 +47,16 @@ export async function reportTakeover(
     await revokeAllGrants(tx, account.id)
     await untrustDevices(tx.sql, account.id)
     await voidPassword(tx, account.id)
+    const factorsRemoved = await removeFactorsSince(tx, account.id, new Date(String(taken.data.at)))
     await freezeFactorChanges(tx, account.id)
     const email = String(taken.data.email)
     const mayReset = account.disabledAt === null && account.email === email
     const recovery = mayReset ? await mailReset(tx, { account, to: email, askedBy }) : 'none'
-    await recordEvent(tx, { type: 'account.takeover_reported', accountId: account.id, details: { recovery } })
+    await recordEvent(tx, {
+      type: 'account.takeover_reported',
+      accountId: account.id,
+      details: { recovery, factorsRemoved }
+    })
     return { ok: true, recovery, email }
   })
   // Once more: until the commit, somebody could still sign in with the password.

@@ -7,7 +7,7 @@ import { removePasskey, renamePasskey } from '../credentials/webauthn-service.ts
 import { PageNotFound } from '../http/errors.ts'
 import { asText, Field } from '../http/form-fields.ts'
 import { answerScript } from '../http/script-answer.ts'
-import { isSecondFactorRequired } from '../roles/service.ts'
+import { removeOwnFactor } from './factor-service.ts'
 import { addPasskeyPage, type FactorData, factorPage } from './factor-views.ts'
 import { showAdded } from './recovery-code-routes.ts'
 import { type AccountPages, type AccountVisit, boundTo, done, show } from './visit-routes.ts'
@@ -56,8 +56,9 @@ async function rename(visit: AccountVisit, { name }: Record<string, unknown>): P
 
 async function remove(visit: AccountVisit): Promise<FastifyReply> {
   const accountId = visit.session.account.id
-  const secondFactorRequired = await isSecondFactorRequired(visit.ctx, accountId)
-  const outcome = await removePasskey(visit.ctx, { accountId, id: visit.id, secondFactorRequired })
+  const outcome = await removeOwnFactor(visit.ctx, accountId, (tx, policy) =>
+    removePasskey(tx, { accountId, id: visit.id, ...policy })
+  )
   if (outcome.ok) return done(visit, 'passkey-removed')
   if (outcome.reason === 'not_found') throw new PageNotFound()
   return await showPasskey(visit, { problem: outcome.reason })

@@ -2,16 +2,19 @@
 import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import { HashingBusy } from '../credentials/hashing-queue.ts'
-import { setFirstPassword } from '../credentials/password-service.ts'
+import { removePassword, setFirstPassword } from '../credentials/password-service.ts'
 import { Field } from '../http/form-fields.ts'
 import { noWaiting, type Waiting } from '../http/waiting.ts'
+import { removeOwnFactor } from './factor-service.ts'
 import { changeOwnPassword } from './password-service.ts'
-import { type PasswordData, passwordPage } from './password-views.ts'
+import { type PasswordData, passwordPage, removePasswordPage } from './password-views.ts'
 import { type AccountPages, type AccountVisit, done, show } from './visit-routes.ts'
 
 const path = '/account/security/password'
 
-export function mountPassword({ changePage, form }: AccountPages): void {
+export function mountPassword(pages: AccountPages): void {
+  const { changePage, form } = pages
+  mountRemoval(pages)
   changePage(path, visit => showForm(visit, {}))
   form(path, {
     body: Type.Object({ current: Field, password: Field, challenge: Field, solution: Field }),
@@ -24,6 +27,24 @@ export function mountPassword({ changePage, form }: AccountPages): void {
         visit.reply.header('retry-after', Math.ceil(error.retryAfterSeconds))
         return await showForm(visit, { problem: 'busy' }, 503)
       }
+    }
+  })
+}
+
+function mountRemoval({ changePage, form }: AccountPages): void {
+  const removal = `${path}/remove`
+  changePage(removal, visit => show(visit, removePasswordPage, { problem: null }))
+  form(removal, {
+    body: Type.Object({}),
+    from: removal,
+    act: async visit => {
+      const accountId = visit.session.account.id
+      const outcome = await removeOwnFactor(visit.ctx, accountId, (tx, policy) =>
+        removePassword(tx, { accountId, ...policy })
+      )
+      if (outcome.ok) return done(visit, 'password-removed')
+      if (outcome.reason === 'not_found') return visit.reply.redirect(path, 303)
+      return await show(visit, removePasswordPage, { problem: outcome.reason }, 422)
     }
   })
 }
@@ -79,6 +100,7 @@ async function showForm(
 ): Promise<FastifyReply> {
   const { passwordMinLength } = visit.ctx.config
   const change = visit.factors.password
-  const data = { change, problem: null, faults: {}, passwordMinLength, ...noWaiting, ...over }
+  const removable = change && visit.factors.webauthn > 0
+  const data = { change, removable, problem: null, faults: {}, passwordMinLength, ...noWaiting, ...over }
   return await show(visit, passwordPage, data, status)
 }

@@ -3,12 +3,15 @@ import type { PasswordFault } from '../credentials/model.ts'
 import { definePage } from '../http/view.ts'
 import { noWaiting, type Waiting, waitingTexts } from '../http/waiting.ts'
 import type { SignedIn } from './account-views.ts'
+import { type ChangeProblem, problemTexts } from './factor-views.ts'
 import { samplePerson } from './listed-views.ts'
 
 export type PasswordData = SignedIn &
   Waiting & {
     /** The account has one: the current one is asked for. */
     change: boolean
+    /** There is a passkey that could be the only way in. */
+    removable: boolean
     problem: null | 'busy' | 'too_many' | 'work_needed' | 'frozen'
     faults: { current?: 'missing' | 'wrong'; password?: PasswordFault }
     passwordMinLength: number
@@ -17,6 +20,7 @@ export type PasswordData = SignedIn &
 const change: PasswordData = {
   signedInAs: samplePerson,
   change: true,
+  removable: true,
   problem: null,
   faults: {},
   passwordMinLength: 15,
@@ -40,8 +44,8 @@ export const passwordPage = definePage<PasswordData>(
       challenge: '17.1795436400.c2FtcGxlLW5vbmNl.c3RhbXA'
     },
     frozen: { ...change, problem: 'frozen' },
-    first: { ...change, change: false },
-    'first-too-short': { ...change, change: false, faults: { password: 'too_short' } }
+    first: { ...change, change: false, removable: false },
+    'first-too-short': { ...change, change: false, removable: false, faults: { password: 'too_short' } }
   },
   ({ problem, faults, ...waiting }) => ({
     problemText:
@@ -55,4 +59,14 @@ export const passwordPage = definePage<PasswordData>(
       faults.current &&
       { missing: 'Enter your current password.', wrong: 'This is not your current password.' }[faults.current]
   })
+)
+
+export const removePasswordPage = definePage<SignedIn & { problem: ChangeProblem | null }>(
+  'self-service/remove-password',
+  {
+    fresh: { signedInAs: samplePerson, problem: null },
+    'last-way-in': { signedInAs: samplePerson, problem: 'last_way_in' },
+    frozen: { signedInAs: samplePerson, problem: 'frozen' }
+  },
+  ({ problem }) => ({ problemText: problem && problemTexts[problem] })
 )

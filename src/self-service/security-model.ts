@@ -27,6 +27,7 @@ export function adviceFor(factors: FactorFacts, { copiedPasskey }: { copiedPassk
 /** Words that `/account/security?done=` may bring along, each for a message that says what has happened. */
 export const doneWords = [
   'password-changed',
+  'password-removed',
   'password-added',
   'passkey-added',
   'passkey-renamed',

@@ -125,6 +125,7 @@ const doneTexts: Record<Done, string> = {
   'password-added': 'Your account has a password now.',
   'passkey-added': 'The passkey was added. You can give it a name that you know it by.',
   'passkey-renamed': 'The passkey has its new name.',
+  'password-removed': 'The password was removed. Your passkeys open your account.',
   'passkey-removed': 'The passkey was removed. It opens your account no longer.',
   'authenticator-added': 'The authenticator app was added. Its codes are asked for from the next sign-in on.',
   'authenticator-renamed': 'The authenticator app has its new name.',

@@ -15,7 +15,7 @@ import { createContext } from '../helpers/context.ts'
 import { createPagesApp } from '../helpers/pages.ts'
 import { ownSession } from '../helpers/passkeys.ts'
 import { verifiedAccount } from '../helpers/people.ts'
-import { openPerson, type PersonOptions, type Tab } from '../helpers/person.ts'
+import { giveDevice, openPerson, type PersonOptions, type Tab } from '../helpers/person.ts'
 import { waitFor } from '../helpers/wait.ts'
 
 const port = await new Promise<number>(resolve => {
@@ -109,20 +109,7 @@ await app.listen({ host: 'localhost', port })
 /** A person whose device has a place for passkeys, and what is in it. */
 async function personWithDevice(t: Test, options: PersonOptions = {}) {
   const person = await openPerson(t, browser, options)
-  const device = await person.context.newCDPSession(person.tab)
-  await device.send('WebAuthn.enable')
-  const { authenticatorId } = await device.send('WebAuthn.addVirtualAuthenticator', {
-    options: {
-      protocol: 'ctap2',
-      transport: 'internal',
-      hasResidentKey: true,
-      hasUserVerification: true,
-      isUserVerified: true,
-      automaticPresenceSimulation: true
-    }
-  })
-  const held = async () => (await device.send('WebAuthn.getCredentials', { authenticatorId })).credentials
-  return { ...person, device, authenticatorId, held }
+  return { ...person, ...(await giveDevice(person)) }
 }
 
 const outcomeOf = async (tab: Tab) => await tab.locator('#outcome').innerText()

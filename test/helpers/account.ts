@@ -68,12 +68,12 @@ export async function addPasskey(
   return outcome.passkey.id
 }
 
-/** Adds a passkey at its page, as the page's script does. */
-export async function addPasskeyByPage(
+/** The page that adds a passkey, and what the browser makes of its options. */
+export async function makePasskey(
   { issuer }: Service,
-  { visitor, open }: Member,
+  { visitor, open }: Pick<Member, 'visitor' | 'open'>,
   settings: AuthenticatorSettings = {}
-): Promise<Answer> {
+): Promise<{ page: Answer; response: string }> {
   const page = await open(`${overview}/passkeys/add`)
   const { fields } = findForm(page, 'add-passkey-form')
   const options = await visitor.request(`${issuer}${overview}/passkeys/add/options`, {
@@ -82,8 +82,14 @@ export async function addPasskeyByPage(
     headers: { accept: 'application/json' }
   })
   if (options.status !== 200) throw new Error(`${options.status} ${options.location}`)
-  const response = createAuthenticator({ origin: issuer, ...settings }).create(JSON.parse(options.text))
-  return await visitor.submit(page, 'add-passkey-form', { response })
+  const authenticator = createAuthenticator({ origin: issuer, ...settings })
+  return { page, response: authenticator.create(JSON.parse(options.text)) }
+}
+
+/** Adds a passkey at its page, as the page's script does. */
+export async function addPasskeyByPage(service: Service, member: Member): Promise<Answer> {
+  const { page, response } = await makePasskey(service, member)
+  return await member.visitor.submit(page, 'add-passkey-form', { response })
 }
 
 /** “This wasn't me”, as it leaves an account for a day. */

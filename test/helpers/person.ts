@@ -56,6 +56,24 @@ export async function openPerson(
   return { context, tab: await context.newPage(), faults }
 }
 
+/** Gives the person's device a place for passkeys, which says yes at once; `held` is what is in it. */
+export async function giveDevice({ context, tab }: Person) {
+  const device = await context.newCDPSession(tab)
+  await device.send('WebAuthn.enable')
+  const { authenticatorId } = await device.send('WebAuthn.addVirtualAuthenticator', {
+    options: {
+      protocol: 'ctap2',
+      transport: 'internal',
+      hasResidentKey: true,
+      hasUserVerification: true,
+      isUserVerified: true,
+      automaticPresenceSimulation: true
+    }
+  })
+  const held = async () => (await device.send('WebAuthn.getCredentials', { authenticatorId })).credentials
+  return { device, authenticatorId, held }
+}
+
 /** Serious and critical findings of axe on the page as it is now. */
 export async function findSeriousViolations(tab: Tab): Promise<string[]> {
   await tab.evaluate(`window.axe ?? ${axeSource}`)

@@ -187,6 +187,8 @@ async function startRoundRobin(t: Test, port: number, targets: string[]): Promis
     forwarded.on('error', () => outgoing.writeHead(502).end())
     incoming.pipe(forwarded)
   })
+  // As the nodes do: a connection that is closed between two requests of a slow machine fails the second.
+  server.keepAliveTimeout = 65_000
   await new Promise<void>(resolve => server.listen(port, 'localhost', resolve))
   t.teardown(() => {
     server.closeAllConnections()

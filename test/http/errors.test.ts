@@ -8,6 +8,7 @@ import { Type } from 'typebox'
 import { registerCsrf } from '../../src/http/csrf.ts'
 import { prefersHtml, registerErrorHandler } from '../../src/http/error-handler.ts'
 import { InteractionExpired, ServiceBusy, ValidationFailed, withFacts } from '../../src/http/errors.ts'
+import { registerSecurityHeaders, securityHeaders } from '../../src/http/security-headers.ts'
 import { registerViews } from '../../src/http/view.ts'
 import { createPagesApp, testConfig } from '../helpers/pages.ts'
 
@@ -167,4 +168,15 @@ t.test('a page is sent to those who ask for one by name', async t => {
   t.notOk(prefersHtml('*/*'))
   t.notOk(prefersHtml('text/html;q=nonsense'))
   t.notOk(prefersHtml(undefined))
+})
+
+t.test('an error page that cannot be made still says what a browser may do with the answer', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await registerSecurityHeaders(app, testConfig())
+  // Without registerViews there are no pages.
+  registerErrorHandler(app)
+  const answer = await app.inject({ url: '/nowhere', headers: { accept: 'text/html' } })
+  t.equal(answer.statusCode, 500)
+  t.match(answer.headers, await securityHeaders(testConfig()))
 })

@@ -171,6 +171,7 @@ t.test('making the queues twice, and by two nodes at once, is fine', async t => 
       { name: 'guessing-slowed', policy: 'standard', deadLetter: null },
       { name: 'mail', policy: 'standard', deadLetter: 'mail-failed' },
       { name: 'mail-failed', policy: 'standard', deadLetter: null },
+      { name: 'new-device', policy: 'standard', deadLetter: null },
       { name: 'upkeep', policy: 'short', deadLetter: null }
     ]
   )

@@ -17,6 +17,8 @@ async function refusal(attempt: Promise<unknown>): Promise<{ status: number; err
   return { status, error: error ?? challenge?.parameters.error }
 }
 
+const withProof = (key?: Key): openid.DPoPOptions => (key === undefined ? {} : { DPoP: key })
+
 const invalidGrant = { status: 400, error: 'invalid_grant' }
 const invalidToken = { status: 401, error: 'invalid_token' }
 const invalidProof = { status: 400, error: 'invalid_dpop_proof' }
@@ -49,17 +51,12 @@ t.test('a key that an application proves to hold', async t => {
   const obtainCode = async (application: Application, params: Record<string, string> = {}) => {
     const { url, finish } = await application.begin(params)
     const { location } = await agree(visitor, await visitor.visit(url))
-    return async (key?: Key) => await finish(location, key === undefined ? {} : { DPoP: key })
+    return async (key?: Key) => await finish(location, withProof(key))
   }
   const refresh = async ({ config }: Application, token: string | undefined, key?: Key) =>
-    await openid.refreshTokenGrant(config, token ?? '', {}, key === undefined ? {} : { DPoP: key })
+    await openid.refreshTokenGrant(config, token ?? '', {}, withProof(key))
   const userinfo = async (token: string, key?: Key) =>
-    await openid.fetchUserInfo(
-      native.config,
-      token,
-      openid.skipSubjectCheck,
-      key === undefined ? {} : { DPoP: key }
-    )
+    await openid.fetchUserInfo(native.config, token, openid.skipSubjectCheck, withProof(key))
   const boundTo = async (token: string, as = guard) => (await introspect(service, as, token)).body.cnf
 
   await t.test('OID-3: a code that was asked for with a key is redeemed with that key only', async t => {
@@ -92,7 +89,7 @@ t.test('a key that an application proves to hold', async t => {
         DPoP: own
       })
       const { location } = await agree(visitor, await visitor.visit(pushed.href))
-      return async (key?: Key) => await finish(location, key === undefined ? {} : { DPoP: key })
+      return async (key?: Key) => await finish(location, withProof(key))
     }
     const redeem = await push()
     t.strictSame(await refusal(redeem(other)), invalidGrant)

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { sendNotice } from '../../src/accounts/notice-service.ts'
 import { inTransaction } from '../../src/context.ts'
+import { listTotp } from '../../src/credentials/totp-repository.ts'
 import { createApplication, openid } from '../helpers/application.ts'
 import { openSignIn } from '../helpers/forms.ts'
 import {
@@ -16,6 +17,7 @@ import {
   trustedDevice
 } from '../helpers/resets.ts'
 import { password, startService, Visitor } from '../helpers/service.ts'
+import { addAuthenticator } from '../helpers/totp.ts'
 import { type Answer, findForm } from '../helpers/visitor.ts'
 
 const service = await startService(t)
@@ -82,7 +84,7 @@ t.test('one button puts everybody out, and the owner gets back in by the mailbox
   t.strictSame(await tokensOf(id), ['reset_password', 'undo_address'])
   const events = await service.pool`
     select details from audit_events where type = 'account.takeover_reported' and account_id = ${id}`
-  t.strictSame([...events], [{ details: { recovery: 'queued' } }])
+  t.strictSame([...events], [{ details: { recovery: 'queued', factorsRemoved: 0 } }])
 
   const mailed = await lastReset(service, email, 2)
   const done = await owner.submit(next, 'reset-code-form', { code: mailed.code, password: newPassword })
@@ -90,6 +92,30 @@ t.test('one button puts everybody out, and the owner gets back in by the mailbox
   const back = await openSignIn(service, { application, params: { prompt: '' } })
   const asked = await back.visitor.submit(back.page, 'sign-in-form', { email, password: newPassword })
   t.match(asked.text, 'consent-form', 'and is asked anew what the application may do')
+})
+
+t.test('a factor that was added since the notice goes, one that was there before stays', async t => {
+  const email = 'factors@example.org'
+  const id = await createPerson(service, { email })
+  await addAuthenticator(ctx, { id, email }, 'Old phone')
+  service.advance(60)
+  const { link } = await noticed(email)
+  service.advance(60)
+  await addAuthenticator(ctx, { id, email }, "Eve's phone")
+  await press(link)
+  t.strictSame(
+    (await listTotp(ctx.sql, id)).map(({ name }) => name),
+    ['Old phone']
+  )
+})
+
+t.test('a notice of four days ago removes nothing that is older than three', async t => {
+  const email = 'later@example.org'
+  const { id, link } = await noticed(email)
+  await addAuthenticator(ctx, { id, email }, 'Phone')
+  service.advance(4 * 86_400)
+  await press(link)
+  t.equal((await listTotp(ctx.sql, id)).length, 1)
 })
 
 t.test('looking at the link does nothing, however often and by whatever scanner', async t => {

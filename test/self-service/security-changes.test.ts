@@ -136,3 +136,45 @@ t.test('after “this wasn’t me” nothing can be changed, and the page says s
   service.advance(86_400)
   t.notMatch((await ada.open(overview)).text, 'id="frozen"')
 })
+
+t.test(
+  'a password goes where a passkey opens the account, is told by mail, and can be added again',
+  async t => {
+    const ada = await createMember(service, { authenticator: true })
+    const without = await ada.open(`${overview}/password`)
+    t.notMatch(without.text, 'to-remove-password', 'nothing else opens the account')
+    const refused = await ada.visitor.submit(
+      await ada.open(`${overview}/password/remove`),
+      'remove-password-form'
+    )
+    t.equal(refused.status, 422)
+    t.match(pageText(refused.text), 'only way into your account')
+
+    await addPasskey(service, ada.account)
+    t.match((await ada.open(`${overview}/password`)).text, 'to-remove-password')
+    const removed = await ada.visitor.submit(
+      await ada.open(`${overview}/password/remove`),
+      'remove-password-form'
+    )
+    t.equal(pathOf(removed), `${overview}?done=password-removed`)
+    t.strictSame(await eventsOf(service, ada, 'password.%'), ['password.removed'])
+    const [row] =
+      await pool`select count(*)::int as n from password_credentials where account_id = ${ada.account.id}`
+    t.equal(row?.n, 0)
+    const added = await ada.visitor.submit(await ada.open(`${overview}/password`), 'password-form', {
+      password: newPassword
+    })
+    t.equal(pathOf(added), `${overview}?done=password-added`)
+  }
+)
+
+t.test('the trust in browsers ends with the factor that was removed', async t => {
+  const ada = await createMember(service, { authenticator: true })
+  const { id } = ada.account
+  await pool`update devices set trusted_until = ${new Date(Date.now() + 86_400_000)} where account_id = ${id}`
+  const page = await ada.open(`${overview}/authenticators/${ada.authenticatorId}`)
+  t.equal(pathOf(await ada.visitor.submit(page, 'remove-form')), `${overview}?done=authenticator-removed`)
+  const [row] = await pool`
+    select count(*)::int as n from devices where account_id = ${id} and trusted_until is not null`
+  t.equal(row?.n, 0)
+})

@@ -6,6 +6,7 @@ import {
   codesIn,
   createMember,
   eventsOf,
+  makePasskey,
   overview,
   pathOf,
   secretIn,
@@ -147,15 +148,24 @@ t.test('a passkey is added at its page, renamed and removed', async t => {
   ])
 })
 
-t.test('a passkey that was made in another session is not taken', async t => {
+t.test('WAN-1: a passkey is added in the session that asked for it, and in no other', async t => {
   const [ada, bob] = [await createMember(service), await createMember(service)]
-  const page = await ada.open(`${overview}/passkeys/add`)
-  const response = '{"id":"AA","rawId":"AA","type":"public-key","response":{}}'
-  const refused = await ada.visitor.submit(page, 'add-passkey-form', { response })
-  t.equal(refused.status, 422)
-  t.match(pageText(refused.text), 'nothing was added')
-  t.equal((await bob.open(overview)).status, 200)
-  t.strictSame(await eventsOf(service, ada, 'passkey.added'), [])
+  const { page, response } = await makePasskey(service, ada)
+  const elsewhere = new Visitor()
+  const signIn = await elsewhere.visit(`${service.issuer}${overview}/passkeys/add`)
+  const hers = await elsewhere.submit(signIn, 'sign-in-form', { email: ada.email, password })
+  const his = await bob.open(`${overview}/passkeys/add`)
+  for (const [visitor, form] of [
+    [elsewhere, hers],
+    [bob.visitor, his]
+  ] as const) {
+    const refused = await visitor.submit(form, 'add-passkey-form', { response })
+    t.equal(refused.status, 422)
+    t.match(pageText(refused.text), 'nothing was added')
+  }
+  t.equal((await ada.visitor.submit(page, 'add-passkey-form', { response })).status, 200)
+  t.strictSame(await eventsOf(service, ada, 'passkey.added'), ['passkey.added'])
+  t.strictSame(await eventsOf(service, bob, 'passkey.added'), [])
 })
 
 t.test(
