@@ -132,7 +132,7 @@ function mountPasskeySetUp(
 /** The factor is there, and has just been shown to be the person's: they go on, by way of the codes that replace it. */
 async function welcome(visit: Visit, oidc: Oidc, proof: Proof): Promise<FastifyReply> {
   const { ctx, interaction, reply } = visit
-  const { account, client } = interaction
+  const { account } = interaction
   const onward = await addProof({ oidc, interaction, proof, trustDevice: false })
   const first = interaction.factors?.recoveryCodes === 0 && account !== null
   const made = first ? await createRecoveryCodes(ctx, account) : null
@@ -141,8 +141,7 @@ async function welcome(visit: Visit, oidc: Oidc, proof: Proof): Promise<FastifyR
   return await sendPage(reply, recoveryCodesPage, {
     codes: made.codes,
     email: account.email,
-    continueUrl: onward.url,
-    clientName: client.name
+    continueUrl: onward.url
   })
 }
 

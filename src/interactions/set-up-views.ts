@@ -106,12 +106,10 @@ export const recoveryCodesPage = definePage<{
   codes: string[]
   email: string
   continueUrl: string
-  clientName: string
 }>('interactions/recovery-codes', {
   only: {
-    codes: ['7K3M-Q9RT-2VWX-8HJN', 'B4PZ-6CDF-0YGE-1SAT', 'M2N8-R5TV-W9XK-3QHJ'],
+    codes: Array.from({ length: 10 }, (_, index) => `7K3M-9QXT-2BCD-W5H${index}`),
     email: 'ines.moreau@example.org',
-    continueUrl: '/interaction/Ab3/consent',
-    clientName: 'Tidewater Photos'
+    continueUrl: '/interaction/Ab3/consent'
   }
 })

@@ -1,4 +1,5 @@
 // The pages of one way to sign in: adding it, naming it, parting from it; and of one browser.
+import { defaultTotpName } from '../credentials/totp-enrolment-service.ts'
 import { definePage } from '../http/view.ts'
 import type { SignedIn } from './account-views.ts'
 import {
@@ -65,7 +66,8 @@ export const factorPage = definePage<FactorData>(
     'security-key': { ...passkey, factor: { kind: 'passkey', ...sampleKey }, name: sampleKey.name },
     'copied-passkey': {
       ...passkey,
-      factor: { kind: 'passkey', ...sampleKey, signCountRegressedAt: sampleKey.createdAt }
+      factor: { kind: 'passkey', ...sampleKey, signCountRegressedAt: sampleKey.createdAt },
+      name: sampleKey.name
     },
     'only-passkey': { ...passkey, lastSecondFactor: true, problem: 'last_way_in' },
     authenticator,
@@ -80,7 +82,8 @@ export const factorPage = definePage<FactorData>(
     const isPasskey = factor.kind === 'passkey'
     const shown = isPasskey ? { ...presentPasskey(factor) } : { ...presentAuthenticator(factor) }
     return {
-      factor: { facts: 'Authenticator app', warning: null, ...shown },
+      // Who gave it no name of its own reads this as its name.
+      factor: { facts: shown.name === defaultTotpName ? null : defaultTotpName, warning: null, ...shown },
       action: `/account/security/${isPasskey ? 'passkeys' : 'authenticators'}/${factor.id}`,
       removal: isPasskey ? removalOfPasskey : removalOfAuthenticator,
       problemText: problem && problemTexts[problem],

@@ -94,6 +94,6 @@ export const presentDevice = (device: ListedDevice) => ({
   seenText: `Last seen ${dayOf(device.lastSeenAt)}`,
   trustText:
     device.trustedUntil === null
-      ? 'Asked for the second step at each sign-in'
+      ? null
       : `Trusted until ${dayOf(device.trustedUntil)}: not asked for the second step`
 })

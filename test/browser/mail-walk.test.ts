@@ -98,7 +98,7 @@ t.test('an address is changed by a link, and the change taken back by another', 
   await see('Change your email address')
   await tab.fill('#email', after)
   await tab.click('#change-address')
-  await see('Check your mail')
+  await see('Confirm your new address')
   const [mail] = await service.mailTo(after)
   const second = await context.newPage()
   await second.goto(mail?.links[0] ?? '')

@@ -66,6 +66,7 @@ t.test(
     await tab.fill('#email', email)
     await tab.fill('#password', password)
     await tab.click('#sign-in')
+    await tab.locator('#protection').waitFor()
     await tab.keyboard.press('Tab')
     t.equal(await tab.evaluate('document.activeElement.className'), 'skip-link')
     await tab.keyboard.press('Enter')

@@ -81,6 +81,7 @@ export async function openWalker(
       await first.click('#sign-out')
       await first.locator('h1', { hasText: 'Sign out?' }).waitFor()
       await first.click('#sign-out')
+      await first.locator('#sign-in').waitFor()
     }
   }
 }

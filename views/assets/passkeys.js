@@ -2,8 +2,8 @@
 // typed, and tells authenticators what became of theirs. `simplewebauthn.js` stands before this script.
 //
 // <form data-ceremony="registration | authentication" data-options-url="…" [data-autofill] [hidden]> with the fields
-// `_csrf` and `response` (empty). Where the browser knows WebAuthn the form is shown, and what is marked
-// `data-passkey-unavailable` in it is not.
+// `_csrf` and `response` (empty). Where the browser knows WebAuthn the form is shown, and what stands after it with the
+// class `without-passkeys` is not.
 
 const { startAuthentication, startRegistration, WebAuthnAbortService } = SimpleWebAuthnBrowser
 const forms = SimpleWebAuthnBrowser.browserSupportsWebAuthn()
@@ -58,7 +58,6 @@ function prepare(form) {
   place.setAttribute('role', 'alert')
   place.hidden = true
   form.prepend(place)
-  for (const element of form.querySelectorAll('[data-passkey-unavailable]')) element.hidden = true
   form.hidden = false
   form.addEventListener('submit', event => {
     if (event.defaultPrevented) return
