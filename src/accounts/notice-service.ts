@@ -8,10 +8,13 @@ import { issueSecurityToken } from './security-token-service.ts'
 const linkLifetimeSeconds = 7 * 86_400
 const moment = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' })
 
-/** A notice's own facts; where, when and the link are added here. */
+/**
+ * A notice's own facts; where, when and the link are added here. `happenedAt`: not after what it tells of, for its link
+ * takes away what was added since; default: now.
+ */
 export type Notice = NoticeOf<Mail>
 type NoticeOf<M extends Mail> = M extends { data: NoticeData }
-  ? { kind: M['kind']; data: Omit<M['data'], keyof NoticeData> }
+  ? { kind: M['kind']; data: Omit<M['data'], keyof NoticeData>; happenedAt?: Date }
   : never
 
 /**
@@ -21,7 +24,7 @@ type NoticeOf<M extends Mail> = M extends { data: NoticeData }
 export async function sendNotice(
   tx: Context,
   { id: accountId, email: to }: { id: string; email: string },
-  notice: Notice
+  { kind, data: facts, happenedAt = tx.now() }: Notice
 ): Promise<void> {
   const now = tx.now()
   const { token } = await issueSecurityToken(tx, {
@@ -29,16 +32,16 @@ export async function sendNotice(
     accountId,
     askedBy: null,
     // Whoever reads this mailbox; the account may have another by the time that the link is used.
-    data: { email: to, at: now.toISOString() },
+    data: { email: to, at: happenedAt.toISOString() },
     lifetimeSeconds: linkLifetimeSeconds,
     replacing: false
   })
   const data: NoticeData = {
-    at: `${moment.format(now)} UTC`,
+    at: `${moment.format(happenedAt)} UTC`,
     browser: tx.request === undefined ? null : browserOf(tx.request.userAgent),
     ip: tx.request?.ip ?? null,
     notMeLink: `${tx.config.issuer}/not-me/${token}`
   }
-  const mail = { kind: notice.kind, to, data: { ...notice.data, ...data } } as Mail
+  const mail = { kind, to, data: { ...facts, ...data } } as Mail
   await queueMail(tx, mail, new Date(now.getTime() + linkLifetimeSeconds * 1000))
 }

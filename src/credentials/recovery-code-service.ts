@@ -37,11 +37,13 @@ export async function createRecoveryCodes(
     if (isFrozen(held.ways, tx.now())) return { ok: false, reason: 'frozen' }
     const codes = Array.from({ length: recoveryCodesPerAccount }, createRecoveryCode)
     const codeHashes = codes.map(code => hashRecoveryCode(tx, accountId, code))
-    await updateRecoveryCodes(tx.sql, { accountId, codeHashes, at: tx.now() })
+    const at = tx.now()
+    await updateRecoveryCodes(tx.sql, { accountId, codeHashes, at })
     await recordEvent(tx, { type: 'recovery_codes.created', accountId })
     await sendNotice(tx, held.account, {
       kind: 'factor_added',
-      data: { factor: 'recovery_codes', label: '' }
+      data: { factor: 'recovery_codes', label: '' },
+      happenedAt: at
     })
     return { ok: true, codes }
   })

@@ -94,12 +94,14 @@ export async function confirmTotpEnrolment(
     if (isFrozen(held.ways, tx.now())) return { ok: false, reason: 'frozen' }
     if (held.ways.totp >= maxPerAccount) return { ok: false, reason: 'too_many' }
     const secretSealed = sealTotpSecret(tx, { id, secret })
-    const row = { id, accountId, name, secretSealed, lastUsedStep: step, at: tx.now() }
+    const at = tx.now()
+    const row = { id, accountId, name, secretSealed, lastUsedStep: step, at }
     if (!(await insertTotp(tx.sql, row))) return { ok: false, reason: 'invalid' }
     await recordEvent(tx, { type: 'totp.added', accountId, details: { id } })
     await sendNotice(tx, held.account, {
       kind: 'factor_added',
-      data: { factor: 'authenticator', label: name }
+      data: { factor: 'authenticator', label: name },
+      happenedAt: at
     })
     return { ok: true, id }
   })

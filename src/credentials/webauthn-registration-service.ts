@@ -136,7 +136,11 @@ async function addPasskey(tx: Context, ceremony: CeremonyOf, passkey: Passkey): 
     return { ok: false, reason: 'already_registered' }
   }
   await recordEvent(tx, { type: 'passkey.added', accountId, details: { id, aaguid, userVerified } })
-  await sendNotice(tx, held.account, { kind: 'factor_added', data: { factor: 'passkey', label: name } })
+  await sendNotice(tx, held.account, {
+    kind: 'factor_added',
+    data: { factor: 'passkey', label: name },
+    happenedAt: passkey.createdAt
+  })
   return { ok: true, passkey }
 }
 

@@ -159,7 +159,8 @@ async function finish(
   const url = await finishInteraction(oidc, interaction, facts, [...events, ...(device?.writes ?? [])])
   if (device === null) return { url }
   const { token: deviceToken, newDeviceId: deviceId } = device.outcome()
-  if (deviceId !== null) await announceDevice(ctx, { accountId, deviceId })
+  if (deviceId !== null && facts.authentication !== null)
+    await announceDevice(ctx, { accountId, deviceId, happenedAt: facts.authentication.authTime })
   return { url, deviceToken }
 }
 

@@ -8,28 +8,31 @@ import { countOtherDevices } from './device-repository.ts'
 type NewDevice = {
   accountId: string
   deviceId: string
+  /** ISO 8601. */
+  happenedAt: string
   request: Pick<RequestFacts, 'id' | 'ip' | 'userAgent'>
 }
 
-/** Puts the notice in the queue, once the sign-in is complete. */
+/** Puts the notice in the queue, once the sign-in is complete. `happenedAt`: when that began. */
 export async function announceDevice(
   ctx: Context,
-  { accountId, deviceId }: { accountId: string; deviceId: string }
+  { happenedAt, ...device }: { accountId: string; deviceId: string; happenedAt: Date }
 ): Promise<void> {
   if (ctx.request === undefined) return
   const { id, ip, userAgent } = ctx.request
   const request = { id, ip, userAgent: userAgent.slice(0, 400) }
-  await ctx.enqueue(ctx.sql, 'new-device', { accountId, deviceId, request } satisfies NewDevice)
+  const job: NewDevice = { ...device, happenedAt: happenedAt.toISOString(), request }
+  await ctx.enqueue(ctx.sql, 'new-device', job)
 }
 
 /** The first browser of an account is its owner's who signs up: nobody is told of that. */
 export const newDeviceHandlers: Record<string, JobHandler> = {
   'new-device': async (ctx, { data }) => {
-    const { accountId, deviceId, request } = data as NewDevice
+    const { accountId, deviceId, happenedAt, request } = data as NewDevice
     await inTransaction({ ...ctx, request }, async tx => {
       const account = await findAccount(tx.sql, accountId)
       if (account === null || (await countOtherDevices(tx.sql, { accountId, deviceId })) === 0) return
-      await sendNotice(tx, account, { kind: 'new_device', data: {} })
+      await sendNotice(tx, account, { kind: 'new_device', data: {}, happenedAt: new Date(happenedAt) })
     })
   }
 }

@@ -22,6 +22,9 @@ const truths: Record<string, { acr: string; amr: string[] }> = {
   'password security_key': { acr: phishingResistant, amr: ['pwd', 'hwk', 'user', 'mfa'] },
   'password passkey': { acr: phishingResistant, amr: ['pwd', 'swk', 'user', 'mfa'] },
   'password totp passkey': { acr: phishingResistant, amr: ['pwd', 'otp', 'swk', 'user', 'mfa'] },
+  mail: { acr: oneFactor, amr: ['otp'] },
+  'mail totp': { acr: twoFactors, amr: ['otp', 'mfa'] },
+  'mail security_key': { acr: phishingResistant, amr: ['otp', 'hwk', 'user', 'mfa'] },
   'mail passkey': { acr: phishingResistant, amr: ['otp', 'swk', 'user', 'mfa'] },
   'mail totp passkey': { acr: phishingResistant, amr: ['otp', 'swk', 'user', 'mfa'] },
   passkey: { acr: phishingResistant, amr: ['swk', 'user', 'mfa'] }
@@ -46,7 +49,8 @@ function expectedProofs(path: Path, facts: Facts): Proved[] | null {
   if (first === null || (path.newcomer && !isNew(facts))) return null
   if (first === 'passkey') return ['passkey']
   const { demands, trusted, second } = path
-  if (first === 'mail') return facts.required ? ['mail', 'totp', 'passkey'] : ['mail', 'passkey']
+  if (path.newcomer && first === 'mail')
+    return facts.required ? ['mail', 'totp', 'passkey'] : ['mail', 'passkey']
   const own: Proved | null = facts.key ?? (facts.totp ? 'totp' : null)
   if (trusted && demands === undefined) return [first]
   if (second !== undefined) return [first, second]

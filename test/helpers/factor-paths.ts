@@ -12,7 +12,7 @@ import {
   walkOn
 } from './factors.ts'
 import { lastConfirmation } from './forms.ts'
-import { askForReset, lastReset, newPassword, resetByLink } from './resets.ts'
+import { askForReset, lastReset, mailAbout, newPassword, resetByLink } from './resets.ts'
 import { password, type Service } from './service.ts'
 import { type Answer, pageText, Visitor } from './visitor.ts'
 
@@ -136,6 +136,22 @@ const signUpBy =
     return told(walk, await finish((await walkOn(walk, next)).location))
   }
 
+const byMail =
+  (by: 'code' | 'link'): Path['go'] =>
+  async ({ service, shop }, walk) => {
+    const { visitor, holder } = walk
+    const { url, finish } = await shop.begin()
+    const form = await visitor.visit((await visitor.visit(url)).url.replace('/sign-in', '/mail-code'))
+    const waiting = await visitor.submit(form, 'mail-code-request-form', { email: holder.email })
+    const mail = await mailAbout(service, holder.email, '/sign-in/')
+    const next = await proving(walk, 'mail', async () =>
+      by === 'code'
+        ? await visitor.submit(waiting, 'mail-code-form', { code: mail.code })
+        : await visitor.submit(await visitor.visit(mail.link), 'sign-in-link-form')
+    )
+    return told(walk, await finish((await walkOn(walk, next)).location))
+  }
+
 const afterReset =
   (by: 'code' | 'link'): Path['go'] =>
   async ({ service, shop }, walk) => {
@@ -193,6 +209,8 @@ export const paths: Record<string, Path> = {
   },
   'a reset by link': { first: 'password', go: afterReset('link') },
   'a reset by code': { first: 'password', go: afterReset('code') },
+  'a code by mail': { first: () => 'mail', go: byMail('code') },
+  'a link by mail': { first: () => 'mail', go: byMail('link') },
   'prompt=login': { first: 'own', go: again({ prompt: 'login consent' }) },
   max_age: { first: 'own', go: again({ max_age: '60' }) },
   'acr_values, two factors': {

@@ -59,6 +59,17 @@ export async function lastNotMe(service: Service, email: string, count = 1): Pro
   return mail?.links.find(url => url.includes('/not-me/')) ?? ''
 }
 
+/** Link and code of the newest mail to this address whose link has `about` in it. */
+export async function mailAbout(
+  service: Service,
+  email: string,
+  about: string
+): Promise<{ link: string; code: string }> {
+  const [mail] = await mailsAbout(service, { email, about, count: 1 })
+  const link = mail?.links.find(link => link.includes(about)) ?? ''
+  return { link, code: /\b\d{6}\b/.exec(mail?.text ?? '')?.[0] ?? '' }
+}
+
 async function mailsAbout(
   service: Service,
   { email, about, count }: { email: string; about: string; count: number }

@@ -4,6 +4,7 @@ import { checkPaths } from '../helpers/factor-matrix.ts'
 import { startService } from '../helpers/service.ts'
 
 const settings = {
+  MAIL_SIGN_IN: 'on',
   SECOND_FACTOR: 'required',
   SECOND_FACTOR_ROLES: 'staff',
   MAILS_PER_RECIPIENT_PER_HOUR: '100'

@@ -3,7 +3,9 @@ import t from 'tap'
 import { checkPaths } from '../helpers/factor-matrix.ts'
 import { startService } from '../helpers/service.ts'
 
-const service = await startService(t, { environment: { MAILS_PER_RECIPIENT_PER_HOUR: '100' } })
+const service = await startService(t, {
+  environment: { MAIL_SIGN_IN: 'on', MAILS_PER_RECIPIENT_PER_HOUR: '100' }
+})
 const required = false
 
 await checkPaths(t, service, {

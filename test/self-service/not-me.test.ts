@@ -2,8 +2,12 @@
 import t from 'tap'
 import { sendNotice } from '../../src/accounts/notice-service.ts'
 import { inTransaction } from '../../src/context.ts'
+import { countRecoveryCodes } from '../../src/credentials/recovery-code-repository.ts'
 import { listTotp } from '../../src/credentials/totp-repository.ts'
+import { listPasskeys } from '../../src/credentials/webauthn-repository.ts'
 import { createApplication, openid } from '../helpers/application.ts'
+import { createWalk, createWorld, signIn } from '../helpers/factor-paths.ts'
+import { createHolder } from '../helpers/factors.ts'
 import { openSignIn } from '../helpers/forms.ts'
 import {
   askForReset,
@@ -19,6 +23,7 @@ import {
 import { password, startService, Visitor } from '../helpers/service.ts'
 import { addAuthenticator } from '../helpers/totp.ts'
 import { type Answer, findForm } from '../helpers/visitor.ts'
+import { waitFor } from '../helpers/wait.ts'
 
 const service = await startService(t)
 const application = await createApplication(service)
@@ -99,7 +104,7 @@ t.test('a factor that was added since the notice goes, one that was there before
   const id = await createPerson(service, { email })
   await addAuthenticator(ctx, { id, email }, 'Old phone')
   service.advance(60)
-  const { link } = await noticed(email)
+  const { link } = await noticed(email, 2)
   service.advance(60)
   await addAuthenticator(ctx, { id, email }, "Eve's phone")
   await press(link)
@@ -108,6 +113,40 @@ t.test('a factor that was added since the notice goes, one that was there before
     ['Old phone']
   )
 })
+
+t.test(
+  'the notice of a factor takes that factor away, and the notice of a sign-in what was set up in it',
+  async t => {
+    for (const set of ['authenticator', 'key', 'codes'] as const) {
+      const facts =
+        set === 'key' ? { key: 'passkey' as const } : { totp: true, recoveryCodes: set === 'codes' }
+      const { email, account } = await createHolder(service, facts)
+      await press(await lastNotMe(service, email, set === 'codes' ? 2 : 1))
+      const { id } = account
+      t.equal((await listPasskeys(ctx.sql, id)).length, 0)
+      if (set !== 'codes') t.equal((await listTotp(ctx.sql, id)).length, 0)
+      t.equal(await countRecoveryCodes(ctx.sql, id), 0)
+    }
+
+    const owner = await createHolder(service)
+    const world = await createWorld(service)
+    await signIn(createWalk(service, owner, 'password'), { from: world.shop })
+    service.advance(60)
+    const eve = createWalk(service, { ...owner }, 'password')
+    const { proved } = await signIn(eve, { from: world.ledger })
+    t.strictSame(proved, ['password', 'totp'], 'Eve knows the password, and sets up the second step')
+    const subject = 'New sign-in'
+    await waitFor(async () =>
+      (await service.mailTo(owner.email, 0)).some(mail => mail.subject.startsWith(subject))
+    )
+    const mails = await service.mailTo(owner.email, 0)
+    const link = mails
+      .find(mail => mail.subject.startsWith(subject))
+      ?.links.find(url => url.includes('/not-me/'))
+    await press(link ?? '')
+    t.equal((await listTotp(ctx.sql, owner.account.id)).length, 0)
+  }
+)
 
 t.test('a notice of four days ago removes nothing that is older than three', async t => {
   const email = 'later@example.org'
