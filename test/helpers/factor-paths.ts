@@ -1,7 +1,16 @@
 // Every path that leads to a session, walked by people with whatever ways to sign in they have.
 import { decodeJwt, type JWTPayload } from 'jose'
 import { type Application, createApplication, openid, type Tokens } from './application.ts'
-import { type Holder, newAddress, type Proved, proving, type SetUp, type Walk, walkOn } from './factors.ts'
+import {
+  type Holder,
+  newAddress,
+  type Proved,
+  proving,
+  type SetUp,
+  typePassword,
+  type Walk,
+  walkOn
+} from './factors.ts'
 import { lastConfirmation } from './forms.ts'
 import { askForReset, lastReset, newPassword, resetByLink } from './resets.ts'
 import { password, type Service } from './service.ts'
@@ -95,10 +104,9 @@ async function trustBrowser(world: World, walk: Walk): Promise<void> {
 async function begin(walk: Walk, { from }: Request) {
   const { url, finish } = await from.begin()
   const form = await walk.visitor.visit(url)
-  const { email, password } = walk.holder
   const half =
     walk.first === 'password'
-      ? await proving(walk, 'password', () => walk.visitor.submit(form, 'sign-in-form', { email, password }))
+      ? await proving(walk, 'password', () => typePassword(walk.visitor, form, walk.holder))
       : form
   return { half, finish }
 }

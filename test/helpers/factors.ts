@@ -86,11 +86,11 @@ export function nextCode(service: Service, { secret }: Pick<Holder, 'secret'>): 
 }
 
 /** What the page's script is answered when it asks for a ceremony. */
-export async function optionsOf(visitor: Visitor, page: Answer): Promise<Answer> {
-  const url = /id="passkey-form"[^>]* data-options-url="([^"]+)"/.exec(page.text)?.[1] ?? ''
+export async function optionsOf(visitor: Visitor, page: Answer, form = 'passkey-form'): Promise<Answer> {
+  const url = new RegExp(`id="${form}"[^>]* data-options-url="([^"]+)"`).exec(page.text)?.[1] ?? ''
   return await visitor.request(new URL(url, page.url).href, {
     method: 'POST',
-    body: new URLSearchParams({ _csrf: findForm(page, 'passkey-form').fields._csrf ?? '' }),
+    body: new URLSearchParams({ _csrf: findForm(page, form).fields._csrf ?? '' }),
     headers: { accept: 'application/json' }
   })
 }
@@ -106,6 +106,13 @@ export async function useKey(
   const response = creates ? key.create(options) : key.get(options)
   return await visitor.submit(page, 'passkey-form', { response, ...(trust ? { trust: 'yes' } : {}) })
 }
+
+/** Types address and password. */
+export const typePassword = async (
+  visitor: Visitor,
+  page: Answer,
+  { email, password }: Holder
+): Promise<Answer> => await visitor.submit(page, 'sign-in-form', { email, password })
 
 export type Proved = 'password' | 'mail' | 'passkey' | 'totp' | 'security_key' | 'recovery_code'
 
@@ -137,11 +144,9 @@ type Step = (walk: Walk, page: Answer) => Promise<Answer>
 
 const signIn: Step = (walk, page) => {
   const { visitor, holder, first } = walk
-  const { email, key } = holder
+  const { key } = holder
   return proving(walk, first, () =>
-    first === 'passkey' && key !== null
-      ? useKey(visitor, page, { key })
-      : visitor.submit(page, 'sign-in-form', { email, password: holder.password })
+    first === 'passkey' && key !== null ? useKey(visitor, page, { key }) : typePassword(visitor, page, holder)
   )
 }
 

@@ -11,10 +11,10 @@ import {
   signIn,
   twoFactors
 } from '../helpers/factor-paths.ts'
-import { createHolder, nextCode, stepOf, walkOn } from '../helpers/factors.ts'
+import { createHolder, nextCode, stepOf, typePassword, walkOn } from '../helpers/factors.ts'
 import { openSignIn } from '../helpers/forms.ts'
 import { askForReset, lastNotMe, lastReset, newPassword, resetByLink } from '../helpers/resets.ts'
-import { password, startService, Visitor } from '../helpers/service.ts'
+import { startService, Visitor } from '../helpers/service.ts'
 
 const service = await startService(t)
 const world = await createWorld(service)
@@ -187,7 +187,7 @@ t.test('where the setting is 0 days, trust is neither offered nor taken', async 
       visitor,
       params: { prompt: 'login consent' }
     })
-    const next = await visitor.submit(page, 'sign-in-form', { email: holder.email, password })
+    const next = await typePassword(visitor, page, holder)
     t.equal(stepOf(next), 'second-factor')
     t.notMatch(next.text, 'name="trust"')
     const consent = await visitor.submit(next, 'totp-form', { code: nextCode(strict, holder), trust: 'yes' })
