@@ -11,6 +11,7 @@ import { InteractionExpired, withFacts } from '../http/errors.ts'
 import { asText, Field, remember } from '../http/form-fields.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sourceOf } from '../http/security-headers.ts'
+import { takeTurn } from '../http/turns.ts'
 import { type Page, sendPage } from '../http/view.ts'
 import type { Waiting } from '../http/waiting.ts'
 import { deviceCookie, hostCookieName } from '../lib/cookies.ts'
@@ -61,7 +62,7 @@ export function createSteps(app: FastifyInstance, service: Context, oidc: Oidc):
     form: (path, { step, body, act }) => {
       const options = {
         schema: { params: InteractionParams, body },
-        preValidation: requireOwnForm,
+        preValidation: [takeTurn, requireOwnForm],
         config: { rateLimit: {} }
       }
       typed.post(`/interaction/:uid/${path}`, options, async (request, reply) => {
