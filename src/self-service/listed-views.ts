@@ -71,12 +71,12 @@ const usedText = ({ createdAt, lastUsedAt }: Used): string =>
 export const presentPasskey = (passkey: ListedPasskey) => ({
   ...passkey,
   facts: [
-    passkey.userVerified ? 'Passkey' : 'Security key, beside your password',
     passkey.backedUp
-      ? 'synced between your devices'
+      ? 'Synced between your devices'
       : passkey.backupEligible
-        ? 'can be synced, but is not'
-        : 'bound to one device'
+        ? 'Can be synced, but is not'
+        : 'Bound to one device',
+    ...(passkey.userVerified ? [] : ['works only beside your password'])
   ].join(' · '),
   usedText: usedText(passkey),
   warning:

@@ -74,11 +74,18 @@ export async function giveDevice({ context, tab }: Person) {
   return { device, authenticatorId, held }
 }
 
-/** Serious and critical findings of axe on the page as it is now. */
-export async function findSeriousViolations(tab: Tab): Promise<string[]> {
+/**
+ * Serious and critical findings of axe on the page as it is now. `coloursAlone`: where the same page was looked at whole
+ * in the other theme.
+ */
+export async function findSeriousViolations(
+  tab: Tab,
+  { coloursAlone = false }: { coloursAlone?: boolean } = {}
+): Promise<string[]> {
   await tab.evaluate(`window.axe ?? ${axeSource}`)
+  const rules = coloursAlone ? ", runOnly: ['color-contrast', 'link-in-text-block']" : ''
   const { violations } = (await tab.evaluate(
-    "axe.run({ resultTypes: ['violations'], elementRef: false, preload: false })"
+    `axe.run({ resultTypes: ['violations'], elementRef: false, preload: false${rules} })`
   )) as axe.AxeResults
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
