@@ -23,7 +23,7 @@ import {
 import { newPassword } from '../helpers/resets.ts'
 import { password, startService } from '../helpers/service.ts'
 
-const steps = 300
+const steps = 400
 const seed = Number(process.env.FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31))
 
 const service = await startService(t, { environment: { MAILS_PER_RECIPIENT_PER_HOUR: '1000' } })
