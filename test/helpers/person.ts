@@ -94,7 +94,8 @@ export async function findSeriousViolations(
 
 /** How far the page can be scrolled sideways, in pixels. */
 export const sidewaysOverflow = async (tab: Tab): Promise<number> =>
-  await tab.evaluate<number>('document.documentElement.scrollWidth - document.documentElement.clientWidth')
+  // By a locator: it waits for the page that a click leads to.
+  Number(await tab.locator('html').evaluate('html => html.scrollWidth - html.clientWidth'))
 
 /** A picture of the whole page in both themes: test/screenshots/`name`--light.png and --dark.png. */
 export async function takePictures(tab: Tab, name: string): Promise<void> {
