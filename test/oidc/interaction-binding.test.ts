@@ -56,7 +56,8 @@ t.test('a sign-in under way', async t => {
 
   await t.test('OID-19: it cannot be ended elsewhere either', async t => {
     const { visitor, page } = await begin()
-    const done = await visitor.post(page, 'sign-in-form', { email, password })
+    const signedIn = await visitor.post(page, 'sign-in-form', { email, password })
+    const done = await visitor.request(signedIn.location ?? '')
     t.equal(done.status, 303)
     const resume = `${service.issuer}/auth/${uidOf(page.url)}`
     t.equal(done.location, resume)
