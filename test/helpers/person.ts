@@ -93,9 +93,13 @@ export async function findSeriousViolations(
 }
 
 /** How far the page can be scrolled sideways, in pixels. */
-export const sidewaysOverflow = async (tab: Tab): Promise<number> =>
-  // By a locator: it waits for the page that a click leads to.
-  Number(await tab.locator('html').evaluate('html => html.scrollWidth - html.clientWidth'))
+export async function sidewaysOverflow(tab: Tab): Promise<number> {
+  // A click may have led to a page that is not there yet.
+  await tab.waitForFunction('document.body !== null')
+  return await tab.evaluate<number>(
+    'document.documentElement.scrollWidth - document.documentElement.clientWidth'
+  )
+}
 
 /** A picture of the whole page in both themes: test/screenshots/`name`--light.png and --dark.png. */
 export async function takePictures(tab: Tab, name: string): Promise<void> {

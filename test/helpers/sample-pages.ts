@@ -32,6 +32,9 @@ export async function openTab(
 ): Promise<{ tab: Tab; faults: string[] }> {
   const { tab, faults } = await openPerson(t, browser, { screen: 'phone', ...options })
   await tab.route(`${logoOrigin}/**`, route => route.fulfill({ contentType: 'image/svg+xml', body: logo }))
+  // The sign-in page asks for them by itself; behind a sample there is nobody to ask.
+  const ceremony = { challenge: 'q0d1', allowCredentials: [], userVerification: 'required' }
+  await tab.route('**/passkey/options', route => route.fulfill({ json: ceremony }))
   return { tab, faults }
 }
 
