@@ -46,7 +46,10 @@ t.test('WEB-4: fields say what they are for, have labels, and take what is paste
   const signIn = {
     form: 'sign-in-form',
     button: 'sign-in',
-    fields: { email, password: { type: 'password', autocomplete: 'current-password' } }
+    fields: {
+      email: { ...email, autocomplete: 'username webauthn' },
+      password: { type: 'password', autocomplete: 'current-password' }
+    }
   }
   const signUp = {
     form: 'sign-up-form',
