@@ -1,6 +1,6 @@
 // Which authenticators are let in: what their attestation says, and who vouches for it. Pure.
 import { X509Certificate } from 'node:crypto'
-import { decodeAttestationObject } from '@simplewebauthn/server/helpers'
+import { webauthnHelpers } from './webauthn-library.ts'
 
 /** What an attestation is made of; `certificates` begins with the authenticator's own. */
 export type Attestation = { format: string; certificates: Buffer[] }
@@ -12,7 +12,9 @@ const maxChainLength = 6
 /** Reads an attestation object in base64url; null when it is none. */
 export function readAttestation(attestationObject: string): Attestation | null {
   try {
-    const decoded = decodeAttestationObject(new Uint8Array(Buffer.from(attestationObject, 'base64url')))
+    const decoded = webauthnHelpers().decodeAttestationObject(
+      new Uint8Array(Buffer.from(attestationObject, 'base64url'))
+    )
     const certificates: unknown = decoded.get('attStmt').get('x5c') ?? []
     const format: unknown = decoded.get('fmt')
     if (typeof format !== 'string' || !Array.isArray(certificates)) return null

@@ -1,5 +1,4 @@
 // Adding an authenticator application: a secret is offered, and kept once a code shows that the application has it.
-import { generateSecret } from 'otplib'
 import type { Account } from '../accounts/model.ts'
 import { sendNotice } from '../accounts/notice-service.ts'
 import { recordEvent } from '../audit/service.ts'
@@ -9,7 +8,7 @@ import { drawQrCode, type QrCode } from '../lib/qr-code.ts'
 import { deriveKey, open, seal } from '../lib/sealed-box.ts'
 import { parseFactorName } from './factor-name-model.ts'
 import { findWaysInToChange } from './factor-repository.ts'
-import { findStep, groupSecret, keyUri, parseTotpCode } from './totp-model.ts'
+import { createSecret, findStep, groupSecret, keyUri, parseTotpCode } from './totp-model.ts'
 import { insertTotp } from './totp-repository.ts'
 import { sealTotpSecret } from './totp-service.ts'
 import { isFrozen } from './ways-in-model.ts'
@@ -45,7 +44,7 @@ export function beginTotpEnrolment(ctx: Context, enrolling: Enrolling): TotpEnro
   const now = ctx.now()
   const offer = {
     id: createId(now),
-    secret: generateSecret({ length: 20 }),
+    secret: createSecret(),
     expiresAt: now.getTime() + enrolmentLifetimeMs
   }
   const enrolment = seal(enrolmentKey(ctx), JSON.stringify(offer), contextOf(enrolling)).toString('base64url')

@@ -1,6 +1,13 @@
 // Time-based one-time passwords: which code goes with which moment. Pure.
-import { generateSync, generateURI } from 'otplib'
+import { createRequire } from 'node:module'
 import { equalBytes } from '../lib/tokens.ts'
+
+// Loaded with the first code: it takes 7 MB.
+const require = createRequire(import.meta.url)
+const otplib = () => require('otplib') as typeof import('otplib')
+
+/** A new secret of 160 bits, in Base32. @see RFC 4226 §4, R6 */
+export const createSecret = (): string => otplib().generateSecret({ length: 20 })
 
 /** RFC 6238 with its defaults, the one choice that every authenticator application understands: SHA-1, 6 digits. */
 const stepSeconds = 30
@@ -13,7 +20,7 @@ export const stepOf = (at: Date): number => Math.floor(at.getTime() / 1000 / ste
 
 /** The code of one step. @see RFC 6238 §4 */
 export const codeOf = (secret: string, step: number): string =>
-  generateSync({ secret, epoch: step * stepSeconds, digits, period: stepSeconds, algorithm: 'sha1' })
+  otplib().generateSync({ secret, epoch: step * stepSeconds, digits, period: stepSeconds, algorithm: 'sha1' })
 
 /** Reads a typed code, in groups or not; null: it cannot be one. */
 export function parseTotpCode(input: unknown): string | null {
@@ -44,5 +51,5 @@ export const groupSecret = (secret: string): string => secret.replace(/(.{4})(?=
 /** The URI that a QR code carries: `otpauth://totp/Issuer:address?secret=…`. Its other parameters are the defaults. */
 export function keyUri({ issuer, email, secret }: { issuer: string; email: string; secret: string }): string {
   // A colon divides issuer and address, so neither may have one; a parsed address has none.
-  return generateURI({ issuer: issuer.replaceAll(':', ' '), label: email, secret })
+  return otplib().generateURI({ issuer: issuer.replaceAll(':', ' '), label: email, secret })
 }

@@ -1,8 +1,9 @@
 // Passkeys and security keys: what is stored of one, what a browser sends, and what can be told from that alone. Pure.
-import { decodeClientDataJSON } from '@simplewebauthn/server/helpers'
+
 import { type Static, type TSchema, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import type { Config } from '../config/schema.ts'
+import { webauthnHelpers } from './webauthn-library.ts'
 
 /** What a challenge was made for; it is good for nothing else. */
 export type Ceremony = 'registration' | 'sign_in' | 'second_factor'
@@ -82,7 +83,9 @@ function readAnswer<Schema extends typeof RegistrationResponse | typeof Authenti
     const response: unknown = JSON.parse(text)
     if (!Value.Check(schema, response)) return null
     // The library reads it the same way: two readers could be shown two different things.
-    const { challenge, crossOrigin, topOrigin } = decodeClientDataJSON(response.response.clientDataJSON)
+    const { challenge, crossOrigin, topOrigin } = webauthnHelpers().decodeClientDataJSON(
+      response.response.clientDataJSON
+    )
     if (typeof challenge !== 'string') return null
     return {
       response: response as Static<Schema>,

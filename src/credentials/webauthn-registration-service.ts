@@ -1,11 +1,8 @@
 // Adding a passkey or security key to an account.
-import {
-  generateRegistrationOptions,
-  type PublicKeyCredentialCreationOptionsJSON,
-  type VerifiedRegistrationResponse,
-  verifyRegistrationResponse
+import type {
+  PublicKeyCredentialCreationOptionsJSON,
+  VerifiedRegistrationResponse
 } from '@simplewebauthn/server'
-import { COSEALG } from '@simplewebauthn/server/helpers'
 import type { Account } from '../accounts/model.ts'
 import { sendNotice } from '../accounts/notice-service.ts'
 import { recordEvent } from '../audit/service.ts'
@@ -24,6 +21,7 @@ import {
   recordRefusal,
   takeChallenge
 } from './webauthn-challenge-service.ts'
+import { webauthnLibrary } from './webauthn-library.ts'
 import {
   challengeLifetimeSeconds,
   expectedOrigins,
@@ -36,7 +34,10 @@ import {
 } from './webauthn-model.ts'
 import { insertPasskey, listPasskeys } from './webauthn-repository.ts'
 
-const algorithms = [COSEALG.ES256, COSEALG.EdDSA, COSEALG.RS256]
+const es256 = -7
+const edDsa = -8
+const rs256 = -257
+const algorithms = [es256, edDsa, rs256]
 
 export type Registering = {
   account: Pick<Account, 'id' | 'email' | 'name'>
@@ -60,7 +61,7 @@ export async function beginRegistration(
   const { webauthn, brand } = ctx.config
   const own = await listPasskeys(ctx.sql, account.id)
   const alone = await standsAlone(ctx, account.id)
-  return await generateRegistrationOptions({
+  return await webauthnLibrary().generateRegistrationOptions({
     rpID: webauthn.rpId,
     rpName: brand.name,
     userID: userHandleOf(account.id),
@@ -193,7 +194,7 @@ async function verify(
 ): Promise<Info | null> {
   const { clientDataJSON, attestationObject } = response.response
   try {
-    const { registrationInfo } = await verifyRegistrationResponse({
+    const { registrationInfo } = await webauthnLibrary().verifyRegistrationResponse({
       response: {
         ...response,
         response: { clientDataJSON, attestationObject },

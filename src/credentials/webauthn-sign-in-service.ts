@@ -1,9 +1,5 @@
 // Signing in with a passkey, alone or as the second factor.
-import {
-  generateAuthenticationOptions,
-  type PublicKeyCredentialRequestOptionsJSON,
-  verifyAuthenticationResponse
-} from '@simplewebauthn/server'
+import type { PublicKeyCredentialRequestOptionsJSON } from '@simplewebauthn/server'
 import { findAccount } from '../accounts/repository.ts'
 import { recordEvent } from '../audit/service.ts'
 import type { Context } from '../context.ts'
@@ -15,6 +11,7 @@ import {
   recordRefusal,
   takeChallenge
 } from './webauthn-challenge-service.ts'
+import { webauthnLibrary } from './webauthn-library.ts'
 import {
   challengeLifetimeSeconds,
   expectedOrigins,
@@ -42,7 +39,7 @@ export async function beginSignIn(
   ctx: Context,
   { boundTo }: { boundTo: Buffer }
 ): Promise<PublicKeyCredentialRequestOptionsJSON> {
-  return await generateAuthenticationOptions({
+  return await webauthnLibrary().generateAuthenticationOptions({
     rpID: ctx.config.webauthn.rpId,
     challenge: await issueChallenge(ctx, signInCeremony(boundTo)),
     timeout: challengeLifetimeSeconds * 1000,
@@ -106,7 +103,7 @@ export async function beginSecondFactor(
   const { rpId, userVerification } = ctx.config.webauthn
   const own = await listPasskeys(ctx.sql, accountId)
   if (own.length === 0) return null
-  return await generateAuthenticationOptions({
+  return await webauthnLibrary().generateAuthenticationOptions({
     rpID: rpId,
     challenge: await issueChallenge(ctx, { ceremony: 'second_factor', accountId, boundTo }),
     timeout: challengeLifetimeSeconds * 1000,
@@ -205,7 +202,7 @@ async function verify(
   const { response, challenge } = assertion
   const { clientDataJSON, authenticatorData, signature } = response.response
   try {
-    const { verified, authenticationInfo } = await verifyAuthenticationResponse({
+    const { verified, authenticationInfo } = await webauthnLibrary().verifyAuthenticationResponse({
       response: {
         ...response,
         response: { clientDataJSON, authenticatorData, signature },

@@ -2,7 +2,7 @@
 import type { PasswordFault } from '../credentials/model.ts'
 import type { TotpEnrolment } from '../credentials/totp-enrolment-service.ts'
 import { definePage } from '../http/view.ts'
-import { drawQrCode } from '../lib/qr-code.ts'
+import { sampleQrCode } from '../lib/qr-code.ts'
 
 export type SetUpData = {
   /** Where this step's forms go, without a slash at the end. */
@@ -50,7 +50,7 @@ const uri = 'otpauth://totp/Gatehouse:ines.moreau@example.org?secret=JBSWY3DPEHP
 const totp: SetUpData = {
   ...sample,
   method: 'totp',
-  enrolment: { secret: 'JBSW Y3DP EHPK 3PXP', uri, qrCode: drawQrCode(uri), enrolment: 'c2VhbGVk' }
+  enrolment: { secret: 'JBSW Y3DP EHPK 3PXP', uri, qrCode: sampleQrCode, enrolment: 'c2VhbGVk' }
 }
 const newAccount: SetUpData = { ...sample, base: '/interaction/Ab3/passkey', purpose: 'new_account' }
 

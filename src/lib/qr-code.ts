@@ -1,5 +1,9 @@
 // QR codes as shapes that a view draws: a size and a path, so that no markup leaves here.
-import { create } from 'qrcode'
+import { createRequire } from 'node:module'
+
+// Loaded with the first code: it takes 14 MB.
+const require = createRequire(import.meta.url)
+const qrcode = () => require('qrcode') as typeof import('qrcode')
 
 export type QrCode = {
   /** Modules a side, without the quiet zone of four that a reader needs around it. */
@@ -14,7 +18,7 @@ export type QrCode = {
  * @see ISO/IEC 18004
  */
 export function drawQrCode(text: string): QrCode {
-  const { size, data } = create(text, { errorCorrectionLevel: 'M' }).modules
+  const { size, data } = qrcode().create(text, { errorCorrectionLevel: 'M' }).modules
   const bars: string[] = []
   for (let row = 0; row < size; row++) {
     for (let column = 0; column < size; column++) {
@@ -25,4 +29,10 @@ export function drawQrCode(text: string): QrCode {
     }
   }
   return { size, path: bars.join('') }
+}
+
+/** The finder patterns alone, for pages that are shown as samples. */
+export const sampleQrCode: QrCode = {
+  size: 21,
+  path: 'M0 0h7v7H0zM14 0h7v7h-7zM0 14h7v7H0zM10 9h3v3h-3zM15 16h2v2h-2z'
 }
