@@ -9,8 +9,8 @@ import { ServiceBusy, withFacts } from '../http/errors.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sendPage } from '../http/view.ts'
 import type { Oidc } from '../oidc/oidc.ts'
+import { readLink, verifyByLink } from './email-link-service.ts'
 import { addressConfirmedPage, type ConfirmAddressData, confirmAddressPage } from './email-link-views.ts'
-import { readLink, verifyByLink } from './service.ts'
 import { Field, homeOf, waitingCookie } from './visit-routes.ts'
 
 const EmailLinkParams = Type.Object({ token: Type.String() })
