@@ -46,9 +46,11 @@ export async function openPerson(
     faults.push(`console: ${message.text()}`)
   })
   context.on('weberror', error => faults.push(`script: ${error.error().message}`))
-  context.on('requestfailed', request =>
-    faults.push(`failed: ${request.url()} ${request.failure()?.errorText}`)
-  )
+  context.on('requestfailed', request => {
+    const error = request.failure()?.errorText
+    // Whoever goes on before a page is whole lets go of the rest of it. What a policy blocks has another error.
+    if (error !== 'net::ERR_ABORTED') faults.push(`failed: ${request.url()} ${error}`)
+  })
   context.on('response', answer => {
     if (answer.status() >= 400 && !expected.includes(answer.status()))
       faults.push(`${answer.status()}: ${answer.url()}`)
