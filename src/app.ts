@@ -1,6 +1,5 @@
 // The composition root: the only file that knows every feature.
 import cookie from '@fastify/cookie'
-import formbody from '@fastify/formbody'
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { accountRetention } from './accounts/service.ts'
@@ -16,6 +15,7 @@ import { createMailboxTransport } from './development/service.ts'
 import { createClientErrorHandler } from './http/client-error.ts'
 import { registerCsrf } from './http/csrf.ts'
 import { answerFrameworkError, registerErrorHandler } from './http/error-handler.ts'
+import { registerForms } from './http/forms.ts'
 import { mountHealth } from './http/health.ts'
 import { registerRateLimit } from './http/rate-limit.ts'
 import { registerSecurityHeaders } from './http/security-headers.ts'
@@ -78,7 +78,7 @@ export async function startApp({
 
   // TypeBox's own checks: Ajv would drop unknown fields and turn texts into numbers.
   http.setValidatorCompiler(TypeBoxValidatorCompiler)
-  await http.register(formbody, { bodyLimit: 64 * 1024 })
+  registerForms(http)
   // Forms are all that is read, anything else is 415: in JSON an address could be a list or an object.
   http.removeContentTypeParser(['application/json', 'text/plain'])
   await registerSecurityHeaders(http, config)

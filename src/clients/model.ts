@@ -1,7 +1,16 @@
 // Registered applications and the resources that they ask tokens for: their shapes, and what a client may do.
 import type { SigningAlg } from '../keys/model.ts'
 
-export const grantTypes = ['authorization_code', 'refresh_token', 'client_credentials'] as const
+export const grantTypes = [
+  'authorization_code',
+  'refresh_token',
+  'client_credentials',
+  'implicit',
+  'urn:ietf:params:oauth:grant-type:device_code',
+  'urn:openid:params:grant-type:ciba',
+  'urn:ietf:params:oauth:grant-type:token-exchange',
+  'urn:ietf:params:oauth:grant-type:jwt-bearer'
+] as const
 export type GrantType = (typeof grantTypes)[number]
 
 export const authMethods = [
@@ -9,9 +18,26 @@ export const authMethods = [
   'client_secret_basic',
   'client_secret_post',
   'client_secret_jwt',
-  'private_key_jwt'
+  'private_key_jwt',
+  'tls_client_auth',
+  'self_signed_tls_client_auth'
 ] as const
 export type AuthMethod = (typeof authMethods)[number]
+
+/** `code` alone, but for the conformance profile. @see OAuth 2.0 Multiple Response Type Encoding Practices */
+export const responseTypes = [
+  'code',
+  'id_token',
+  'code id_token',
+  'id_token token',
+  'code token',
+  'code id_token token'
+] as const
+export type ResponseType = (typeof responseTypes)[number]
+
+/** FAPI 2.0 Security Profile, and with it FAPI 2.0 Message Signing. */
+export const securityProfiles = ['fapi2', 'fapi2-message-signing'] as const
+export type SecurityProfile = (typeof securityProfiles)[number]
 
 /** Scopes of OpenID Connect, which name claims and not a resource. @see OpenID Connect Core 1.0 §5.4, §11 */
 export const openidScopes = ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'] as const
@@ -25,12 +51,42 @@ export type OtherMetadata = {
   initiate_login_uri?: string
   contacts?: string[]
   jwks?: { keys: Record<string, unknown>[] }
+  jwks_uri?: string
+  sector_identifier_uri?: string
+  subject_type?: 'public' | 'pairwise'
+  response_modes?: string[]
+  default_acr_values?: string[]
   token_endpoint_auth_signing_alg?: string
+  tls_client_auth_subject_dn?: string
+  tls_client_auth_san_dns?: string
+  tls_client_auth_san_uri?: string
+  tls_client_auth_san_ip?: string
+  tls_client_auth_san_email?: string
+  tls_client_certificate_bound_access_tokens?: boolean
+  use_mtls_endpoint_aliases?: boolean
   id_token_signed_response_alg?: string
+  id_token_encrypted_response_alg?: string
+  id_token_encrypted_response_enc?: string
+  userinfo_signed_response_alg?: string
+  userinfo_encrypted_response_alg?: string
+  userinfo_encrypted_response_enc?: string
+  introspection_signed_response_alg?: string
+  authorization_signed_response_alg?: string
+  request_object_signing_alg?: string
+  require_signed_request_object?: boolean
+  backchannel_logout_uri?: string
+  backchannel_logout_session_required?: boolean
+  backchannel_token_delivery_mode?: 'poll' | 'ping'
+  backchannel_client_notification_endpoint?: string
+  backchannel_authentication_request_signing_alg?: string
+  backchannel_user_code_parameter?: boolean
+  authorization_details_types?: string[]
   default_max_age?: number
   require_auth_time?: boolean
   require_pushed_authorization_requests?: boolean
   dpop_bound_access_tokens?: boolean
+  software_id?: string
+  software_version?: string
 }
 
 /** A checked registration, spelled as the wire spells it. @see RFC 7591 §2, OpenID Connect Dynamic Client Registration 1.0 §2 */
@@ -40,7 +96,7 @@ export type ClientMetadata = OtherMetadata & {
   redirect_uris: string[]
   post_logout_redirect_uris: string[]
   grant_types: GrantType[]
-  response_types: 'code'[]
+  response_types: ResponseType[]
   token_endpoint_auth_method: AuthMethod
   /** Space-separated; absent: every scope of OpenID Connect and of its resources. */
   scope?: string
@@ -54,6 +110,20 @@ export type ClientMetadata = OtherMetadata & {
   access_token_signing_alg?: SigningAlg
   /** Gatehouse's own: how surely people must prove who they are to use it, one of `acrLevels`. */
   required_acr?: string
+  /** Gatehouse's own: a profile of FAPI 2.0 that every request of it must keep to. */
+  security_profile?: SecurityProfile
+  /** Gatehouse's own: the form of its access tokens for resources; absent: the resource's. */
+  access_token_format?: 'jwt' | 'opaque'
+  /** Gatehouse's own lifetimes, in seconds; absent: the resource's or the installation's. */
+  access_token_lifetime_seconds?: number
+  id_token_lifetime_seconds?: number
+  refresh_token_idle_seconds?: number
+  refresh_token_absolute_seconds?: number
+  refresh_token_grace_seconds?: number
+  /** Gatehouse's own: whether a refresh token is replaced at each use; absent: it is. */
+  refresh_token_rotation?: boolean
+  /** When its secret ends, in seconds since 1970; 0 or absent: never (RFC 7591 §3.2.1). */
+  client_secret_expires_at?: number
 }
 
 export type Client = {
@@ -65,7 +135,7 @@ export type Client = {
   redirectUris: string[]
   postLogoutRedirectUris: string[]
   grantTypes: GrantType[]
-  responseTypes: 'code'[]
+  responseTypes: ResponseType[]
   tokenEndpointAuthMethod: AuthMethod
   scope: string | null
   resources: string[]
@@ -73,6 +143,15 @@ export type Client = {
   introspection: boolean
   accessTokenSigningAlg: SigningAlg | null
   requiredAcr: string | null
+  securityProfile: SecurityProfile | null
+  accessTokenFormat: 'jwt' | 'opaque' | null
+  accessTokenLifetimeSeconds: number | null
+  idTokenLifetimeSeconds: number | null
+  refreshTokenIdleSeconds: number | null
+  refreshTokenAbsoluteSeconds: number | null
+  refreshTokenGraceSeconds: number | null
+  refreshTokenRotation: boolean | null
+  clientSecretExpiresAt: Date | null
   otherMetadata: OtherMetadata
   createdAt: Date
   updatedAt: Date
@@ -133,14 +212,29 @@ export function metadataOf(client: Client): ClientMetadata & { client_id: string
     grant_types: client.grantTypes,
     response_types: client.responseTypes,
     token_endpoint_auth_method: client.tokenEndpointAuthMethod,
-    ...(client.scope === null ? {} : { scope: client.scope }),
     resources: client.resources,
     first_party: client.firstParty,
     introspection: client.introspection,
-    ...(client.accessTokenSigningAlg === null
-      ? {}
-      : { access_token_signing_alg: client.accessTokenSigningAlg }),
-    ...(client.requiredAcr === null ? {} : { required_acr: client.requiredAcr }),
+    ...withoutNulls({
+      scope: client.scope,
+      access_token_signing_alg: client.accessTokenSigningAlg,
+      required_acr: client.requiredAcr,
+      security_profile: client.securityProfile,
+      access_token_format: client.accessTokenFormat,
+      access_token_lifetime_seconds: client.accessTokenLifetimeSeconds,
+      id_token_lifetime_seconds: client.idTokenLifetimeSeconds,
+      refresh_token_idle_seconds: client.refreshTokenIdleSeconds,
+      refresh_token_absolute_seconds: client.refreshTokenAbsoluteSeconds,
+      refresh_token_grace_seconds: client.refreshTokenGraceSeconds,
+      refresh_token_rotation: client.refreshTokenRotation,
+      client_secret_expires_at:
+        client.clientSecretExpiresAt === null ? null : client.clientSecretExpiresAt.getTime() / 1000
+    }),
     ...client.otherMetadata
   }
 }
+
+type WithoutNulls<T> = { [K in keyof T]?: Exclude<T[K], null> }
+
+const withoutNulls = <T extends object>(members: T): WithoutNulls<T> =>
+  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== null)) as WithoutNulls<T>

@@ -5,7 +5,9 @@ import type { Client, Resource } from './model.ts'
 const clientColumns = (sql: Sql) => sql`
   client_id, client_secret_hash, client_secret_sealed, client_name, application_type, redirect_uris,
   post_logout_redirect_uris, grant_types, response_types, token_endpoint_auth_method, scope, resources, first_party,
-  introspection, access_token_signing_alg, required_acr, other_metadata, created_at, updated_at
+  introspection, access_token_signing_alg, required_acr, security_profile, access_token_format,
+  access_token_lifetime_seconds, id_token_lifetime_seconds, refresh_token_idle_seconds, refresh_token_absolute_seconds,
+  refresh_token_grace_seconds, refresh_token_rotation, client_secret_expires_at, other_metadata, created_at, updated_at
 `
 
 export async function findClient(sql: Sql, clientId: string): Promise<Client | null> {
@@ -74,6 +76,15 @@ const columnsOf = (sql: Sql, client: Client) => ({
   introspection: client.introspection,
   access_token_signing_alg: client.accessTokenSigningAlg,
   required_acr: client.requiredAcr,
+  security_profile: client.securityProfile,
+  access_token_format: client.accessTokenFormat,
+  access_token_lifetime_seconds: client.accessTokenLifetimeSeconds,
+  id_token_lifetime_seconds: client.idTokenLifetimeSeconds,
+  refresh_token_idle_seconds: client.refreshTokenIdleSeconds,
+  refresh_token_absolute_seconds: client.refreshTokenAbsoluteSeconds,
+  refresh_token_grace_seconds: client.refreshTokenGraceSeconds,
+  refresh_token_rotation: client.refreshTokenRotation,
+  client_secret_expires_at: client.clientSecretExpiresAt,
   other_metadata: sql.json(client.otherMetadata as Record<string, string>),
   created_at: client.createdAt,
   updated_at: client.updatedAt

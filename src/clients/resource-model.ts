@@ -1,6 +1,6 @@
 // Reads the registration of a resource (an API that tokens are asked for).
 import { longestTokenSeconds, type SigningAlg, signingAlgs } from '../keys/model.ts'
-import { scopeToken } from './metadata-model.ts'
+import { scopeToken } from './member-model.ts'
 import { type Fault, openidScopes, type Resource } from './model.ts'
 import { resourceIndicatorProblem } from './uri-model.ts'
 

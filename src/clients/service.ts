@@ -187,7 +187,10 @@ function clientIdFaults(clientId: string): Fault[] {
 }
 
 async function parseForInstallation(ctx: Context, input: unknown) {
-  const parsed = parseClientMetadata(input, { development: ctx.config.development })
+  const parsed = parseClientMetadata(input, {
+    ...ctx.config,
+    authorizationDetailsTypes: Object.keys(ctx.config.authorizationDetailsTypes)
+  })
   if (!parsed.ok || parsed.metadata.resources.length === 0) return parsed
   const known = (await listResources(ctx.sql)).map(({ identifier }) => identifier)
   const faults = parsed.metadata.resources.flatMap((identifier, index) =>
@@ -216,6 +219,15 @@ function toClient(
     introspection,
     access_token_signing_alg,
     required_acr,
+    security_profile,
+    access_token_format,
+    access_token_lifetime_seconds,
+    id_token_lifetime_seconds,
+    refresh_token_idle_seconds,
+    refresh_token_absolute_seconds,
+    refresh_token_grace_seconds,
+    refresh_token_rotation,
+    client_secret_expires_at,
     ...otherMetadata
   } = metadata
   return {
@@ -233,6 +245,15 @@ function toClient(
     introspection,
     accessTokenSigningAlg: access_token_signing_alg ?? null,
     requiredAcr: required_acr ?? null,
+    securityProfile: security_profile ?? null,
+    accessTokenFormat: access_token_format ?? null,
+    accessTokenLifetimeSeconds: access_token_lifetime_seconds ?? null,
+    idTokenLifetimeSeconds: id_token_lifetime_seconds ?? null,
+    refreshTokenIdleSeconds: refresh_token_idle_seconds ?? null,
+    refreshTokenAbsoluteSeconds: refresh_token_absolute_seconds ?? null,
+    refreshTokenGraceSeconds: refresh_token_grace_seconds ?? null,
+    refreshTokenRotation: refresh_token_rotation ?? null,
+    clientSecretExpiresAt: client_secret_expires_at ? new Date(client_secret_expires_at * 1000) : null,
     otherMetadata
   }
 }

@@ -1,11 +1,12 @@
 // Settings from the environment, NAME_FILE files and .env-less defaults. All faults are listed at once.
 import { randomBytes, X509Certificate } from 'node:crypto'
 import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
-import { isIP } from 'node:net'
 import { join, resolve } from 'node:path'
 import { Value } from 'typebox/value'
 import { isId } from '../lib/ids.ts'
 import { isLoopback } from '../lib/urls.ts'
+import { type AddFault, certificatesOf, checkUrl, listOf, parseNetworks } from './checks.ts'
+import { parseProtocol } from './protocol.ts'
 import { type Config, Settings } from './schema.ts'
 
 export type Fault = { setting: string; message: string }
@@ -33,19 +34,21 @@ export function loadConfig(
   checkUrl('SMTP_URL', settings.SMTP_URL, ['smtp:', 'smtps:'], fault)
   checkUrl('PWNED_PASSWORDS_URL', settings.PWNED_PASSWORDS_URL, ['https:', 'http:'], fault)
   if (issuer !== null) checkWebauthn(settings, issuer, fault)
-  const trustedProxies = parseProxies(settings.TRUSTED_PROXIES, fault)
+  const trustedProxies = parseNetworks('TRUSTED_PROXIES', settings.TRUSTED_PROXIES, fault)
   const encryptionKey = parseEncryptionKey(settings.ENCRYPTION_KEY, fault)
   if (settings.BRAND_LOGO !== '') checkLogo(settings.BRAND_LOGO, fault)
   if (settings.SESSION_IDLE_SECONDS > settings.SESSION_ABSOLUTE_SECONDS)
     fault('SESSION_IDLE_SECONDS', 'must not be longer than SESSION_ABSOLUTE_SECONDS')
   if (settings.REFRESH_TOKEN_IDLE_SECONDS > settings.REFRESH_TOKEN_ABSOLUTE_SECONDS)
     fault('REFRESH_TOKEN_IDLE_SECONDS', 'must not be longer than REFRESH_TOKEN_ABSOLUTE_SECONDS')
+  const protocol = parseProtocol(settings, issuer, fault)
   if (faults.length > 0 || issuer === null) return { ok: false, faults }
 
   const dataDir = resolve(settings.DATA_DIR)
   return {
     ok: true,
     config: {
+      ...protocol,
       issuer: issuer.href.replace(/\/$/, ''),
       development,
       developmentMailbox: development && settings.SMTP_URL === '',
@@ -99,8 +102,6 @@ export function loadConfig(
     }
   }
 }
-
-type AddFault = (setting: string, message: string) => void
 
 /** One line a setting: what is wrong and what to put. */
 function readSettings(environment: Environment, fault: AddFault): Settings {
@@ -164,18 +165,6 @@ function checkProduction(settings: Settings, issuer: URL, fault: AddFault): void
   if (settings.SMTP_URL === '') fault('SMTP_URL', 'is needed in production: smtp://user:password@host:587')
 }
 
-function checkUrl(setting: string, text: string, protocols: string[], fault: AddFault): void {
-  if (text !== '' && !protocols.includes(URL.parse(text)?.protocol ?? ''))
-    fault(setting, `must be a URL starting with ${protocols.map(protocol => `${protocol}//`).join(' or ')}`)
-}
-
-function listOf(text: string): string[] {
-  return text
-    .split(',')
-    .map(entry => entry.trim())
-    .filter(entry => entry !== '')
-}
-
 function checkWebauthn(settings: Settings, { hostname }: URL, fault: AddFault): void {
   const rpId = settings.WEBAUTHN_RP_ID
   if (rpId !== '' && hostname !== rpId && !hostname.endsWith(`.${rpId}`))
@@ -205,8 +194,7 @@ function checkRoots(path: string, fault: AddFault): void {
   }
 }
 
-const readCertificates = (path: string): string[] =>
-  readFileSync(path, 'utf8').match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+const readCertificates = (path: string): string[] => certificatesOf(readFileSync(path, 'utf8'))
 
 const isOrigin = (text: string): boolean => URL.parse(text)?.origin === text && text.startsWith('https:')
 
@@ -220,24 +208,6 @@ function parseWebauthn(settings: Settings, { hostname }: URL): Config['webauthn'
     allowedAaguids: listOf(settings.WEBAUTHN_ALLOWED_AAGUIDS).map(entry => entry.toLowerCase()),
     relatedOrigins: listOf(settings.WEBAUTHN_RELATED_ORIGINS)
   }
-}
-
-function parseProxies(text: string, fault: AddFault): string[] {
-  const entries = listOf(text)
-  const valid = (entry: string) => {
-    const [address = '', bits, ...rest] = entry.split('/')
-    return (
-      isIP(address) > 0 &&
-      rest.length === 0 &&
-      (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (isIP(address) === 4 ? 32 : 128)))
-    )
-  }
-  for (const entry of entries.filter(entry => !valid(entry)))
-    fault(
-      'TRUSTED_PROXIES',
-      `must list addresses or CIDR ranges like 10.0.0.0/8, not ${JSON.stringify(entry)}`
-    )
-  return entries
 }
 
 function parseEncryptionKey(text: string, fault: AddFault): Buffer | null {

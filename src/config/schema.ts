@@ -1,5 +1,6 @@
 // Every setting: its name, type, default and what it does. The reference in config/ is generated from here.
 import { type Static, Type } from 'typebox'
+import { type ProtocolConfig, protocolSettings } from './protocol-schema.ts'
 
 const seconds = (options: { default: number; minimum?: number; maximum?: number; description: string }) =>
   Type.Integer({ minimum: 1, ...options })
@@ -244,13 +245,14 @@ export const Settings = Type.Object({
     minimum: 1,
     maximum: 1000000,
     description: 'Forms that one network address (IPv6: /64) may post in a minute: sign-up, sign-in, codes.'
-  })
+  }),
+  ...protocolSettings
 })
 
 export type Settings = Static<typeof Settings>
 
 /** The settings as the rest of the code reads them: checked, typed, with what follows from them. */
-export type Config = {
+export type Config = ProtocolConfig & {
   issuer: string
   /** The issuer is a loopback address: secrets are made up, mail stays here, http is allowed. */
   development: boolean

@@ -3,6 +3,7 @@ import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-prov
 import type { Context } from '../context.ts'
 import { acrLevels } from '../credentials/proof-model.ts'
 import type { Sql } from '../db/connect.ts'
+import { fetchOutbound, type OutboundOptions } from '../http/outbound.ts'
 import type { PrivateJwk } from '../keys/model.ts'
 import { hostCookieName } from '../lib/cookies.ts'
 import { deriveKey } from '../lib/sealed-box.ts'
@@ -130,6 +131,8 @@ export function createProvider(
     clientBasedCORS: (_ctx, origin, client) =>
       origin !== 'null' && (client.redirectUris ?? []).some(uri => URL.parse(uri)?.origin === origin),
     ttl: lifetimes(ctx),
+    // Key sets, sector identifiers, notices: all through the guard.
+    fetch: (url, options) => fetchOutbound(config, url as string, options as OutboundOptions),
     allowOmittingSingleRegisteredRedirectUri: false
   })
   // Our mount sets the forwarded headers from the issuer and nothing else reaches them.

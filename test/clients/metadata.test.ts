@@ -141,7 +141,7 @@ t.test('every fault is told at once, by field', async t => {
     redirect_uris: ['https://ok.example/', 'http://bad.example/'],
     grant_types: ['password', 'refresh_token'],
     response_types: ['token'],
-    token_endpoint_auth_method: 'tls_client_auth',
+    token_endpoint_auth_method: 'client_secret_header',
     scope: 'openid  email',
     contacts: ['nobody'],
     logo_uri: 'javascript:alert(1)',

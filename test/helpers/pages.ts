@@ -3,13 +3,13 @@ import { randomBytes } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import cookie from '@fastify/cookie'
-import formbody from '@fastify/formbody'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { registerCsrf } from '../../src/http/csrf.ts'
 import { answerFrameworkError, registerErrorHandler } from '../../src/http/error-handler.ts'
+import { registerForms } from '../../src/http/forms.ts'
 import { registerSecurityHeaders } from '../../src/http/security-headers.ts'
 import { listPages, type Page, registerViews } from '../../src/http/view.ts'
 
@@ -38,7 +38,7 @@ export async function createPagesApp(
   t.teardown(() => app.close())
   await registerSecurityHeaders(app, config)
   await app.register(cookie)
-  await app.register(formbody)
+  registerForms(app)
   app.removeContentTypeParser('text/plain')
   registerCsrf(app, config)
   await registerViews(app, config)
