@@ -12,7 +12,10 @@ import { toSeconds } from '../sessions/model.ts'
 import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
 import { claimsByScope, createFindAccount } from './claims.ts'
+import { fapi, isFapi } from './fapi.ts'
+import { createMtls } from './mtls.ts'
 import { createInteractionPolicy, createLoadExistingGrant } from './policy.ts'
+import { authenticationFacts } from './protected-resource.ts'
 import {
   createRegistry,
   ownMetadata,
@@ -21,6 +24,12 @@ import {
   resourceServer
 } from './registry.ts'
 import { insertReplayMark } from './repository.ts'
+import {
+  createAssertionCheck,
+  createSignedMessages,
+  enabledAlgs,
+  signedResponseDefaults
+} from './signed-messages.ts'
 import { mayIntrospect } from './structured-tokens.ts'
 import { currentUnit } from './unit-of-work.ts'
 
@@ -83,17 +92,13 @@ export function createProvider(
       short: { signed: true, httpOnly: true, sameSite: 'lax', secure }
     },
     clientDefaults: {
-      id_token_signed_response_alg: 'ES256',
+      ...signedResponseDefaults,
       grant_types: ['authorization_code'],
       response_types: ['code']
     },
     extraClientMetadata: { properties: ownMetadata },
-    enabledJWA: {
-      idTokenSigningAlgValues: ['ES256', 'RS256', 'EdDSA', 'HS256'],
-      requestObjectSigningAlgValues: ['ES256', 'RS256', 'PS256', 'EdDSA'],
-      clientAuthSigningAlgValues: ['ES256', 'RS256', 'PS256', 'EdDSA', 'HS256'],
-      dPoPSigningAlgValues: ['ES256', 'EdDSA']
-    },
+    enabledJWA: enabledAlgs,
+    assertJwtClientAuthClaimsAndHeader: createAssertionCheck(ctx),
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
@@ -103,7 +108,14 @@ export function createProvider(
         allowedPolicy: (_ctx, client, token) => mayIntrospect(client as RegisteredClient, token)
       },
       revocation: { enabled: true },
-      dPoP: { enabled: true, nonceSecret: deriveKey(config.encryptionKey, 'dpop nonces') },
+      dPoP: {
+        enabled: true,
+        nonceSecret: deriveKey(config.encryptionKey, 'dpop nonces'),
+        requireNonce: ({ oidc }) => config.dpopNonceRequired || isFapi(oidc.client)
+      },
+      fapi,
+      mTLS: createMtls(ctx),
+      ...createSignedMessages(ctx),
       resourceIndicators: {
         enabled: true,
         defaultResource: (_ctx, _client, oneOf) => (oneOf?.length === 1 ? (oneOf[0] ?? []) : []) as string,
@@ -123,13 +135,15 @@ export function createProvider(
     // Refresh tokens for whoever registered for them; without offline_access they end with the browser session.
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     // Every use rotates, but for a retry that is answered with the successor there is.
-    rotateRefreshToken: () => currentUnit().successor === null,
+    rotateRefreshToken: ({ oidc }) =>
+      currentUnit().successor === null && (oidc.client as RegisteredClient).refresh_token_rotation !== false,
     // Signing out ends tokens; what was agreed to is kept in consents, so nothing is lost with the grant.
     revokeGrantPolicy: () => true,
     renderError: pages.renderError,
     // `null` is what any sandboxed page may call itself, and what URL calls an app's own scheme: nobody's origin.
     clientBasedCORS: (_ctx, origin, client) =>
       origin !== 'null' && (client.redirectUris ?? []).some(uri => URL.parse(uri)?.origin === origin),
+    extraTokenClaims: koa => authenticationFacts(koa),
     ttl: lifetimes(ctx),
     // Key sets, sector identifiers, notices: all through the guard.
     fetch: (url, options) => fetchOutbound(config, url as string, options as OutboundOptions),

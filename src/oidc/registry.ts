@@ -1,12 +1,13 @@
 // Applications and resources as the protocol asks for them: in memory, loaded when first needed, dropped when they change.
 // The library's own cache holds a hundred and costs a look-up and a hash each time.
 import { type Client, errors, type Provider, type ResourceServer } from 'oidc-provider'
-import { allowedScopes, ownClientId, type Resource } from '../clients/model.ts'
+import { allowedScopes, ownClientId, type Resource, type SecurityProfile } from '../clients/model.ts'
 import { findClient, findResource } from '../clients/repository.ts'
 import { clientSecretKey, hashedSecretPrefix, protocolMetadata } from '../clients/service.ts'
 import type { Context } from '../context.ts'
 import { equalBytes, hashToken } from '../lib/tokens.ts'
 import { accountClientMetadata } from './account-client.ts'
+import { limitKeyRequests } from './client-keys.ts'
 
 /** A change reaches every node by NOTIFY; should one get lost, the entry is good for this long. */
 const maximumAgeMilliseconds = 60_000
@@ -47,6 +48,8 @@ export type RegisteredClient = Client & {
   required_acr?: string
   /** Its whole scope: the library is told only of OpenID Connect's. */
   registered_scope: string | null
+  security_profile?: SecurityProfile
+  refresh_token_rotation?: boolean
 }
 export const ownMetadata = [
   'first_party',
@@ -54,7 +57,9 @@ export const ownMetadata = [
   'resources',
   'access_token_signing_alg',
   'required_acr',
-  'registered_scope'
+  'registered_scope',
+  'security_profile',
+  'refresh_token_rotation'
 ]
 
 export type Registry = { clients: Cache<RegisteredClient | undefined>; resources: Cache<Resource | null> }
@@ -73,7 +78,7 @@ export function createRegistry(ctx: Context, provider: Provider): Registry {
     const row = id.includes('\0') ? null : await findClient(ctx.sql, id)
     return row === null
       ? undefined
-      : new model({ ...protocolMetadata(row, key), registered_scope: row.scope })
+      : limitKeyRequests(ctx, new model({ ...protocolMetadata(row, key), registered_scope: row.scope }))
   })
   model.find = async id => (typeof id === 'string' && id !== '' ? await clients.find(id) : undefined)
   const compareClear = model.prototype.compareClientSecret
