@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import { sourceOf } from '../http/security-headers.ts'
 import { sendPage } from '../http/view.ts'
+import { describeDetail } from '../oidc/details-model.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { allow, cancel } from './service.ts'
 import { consentPage } from './views.ts'
@@ -33,6 +34,7 @@ async function showConsent({ reply, interaction }: Visit, oidc: Oidc): Promise<F
       scopes
     }))
   )
+  const { authorizationDetailsTypes: types } = oidc.ctx.config
   const source = sourceOf(interaction.redirectUri)
   const logoSource = client.logoUri === null ? null : sourceOf(client.logoUri)
   const data = {
@@ -47,7 +49,10 @@ async function showConsent({ reply, interaction }: Visit, oidc: Oidc): Promise<F
     accountName: account?.name ?? '',
     accountEmail: account?.email ?? '',
     scopes: consentNeeded?.scopes ?? [],
-    resources
+    resources,
+    details: (consentNeeded?.details ?? []).map(detail =>
+      describeDetail(detail, types[detail.type] ?? { title: detail.type, schema: {} })
+    )
   }
   return await sendPage(reply, consentPage, data, {
     formAction: source === null ? [] : [source],

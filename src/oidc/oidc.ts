@@ -8,6 +8,7 @@ import { type Document, metadataPaths, readDocument, settleBeforeAnswer, toDocum
 import { protectedResourceMetadata, protectedResourcePath } from './protected-resource.ts'
 import { createProvider, type ProtocolPages, routes } from './provider.ts'
 import type { Registry } from './registry.ts'
+import { compileDetailTypes, type DetailChecks } from './rich-authorization.ts'
 import { readVerificationKeys, type VerificationKeys } from './structured-tokens.ts'
 
 export type Instance = {
@@ -46,6 +47,7 @@ export async function startOidc(ctx: Context, surroundings: Surroundings): Promi
   const { pages, headers } = surroundings
   const { config } = ctx
   const issuer = new URL(config.issuer)
+  const details = await compileDetailTypes(config.authorizationDetailsTypes)
   let instance: Instance
   const oidc: Oidc = {
     ctx,
@@ -60,14 +62,14 @@ export async function startOidc(ctx: Context, surroundings: Surroundings): Promi
     },
     renderError: pages.renderError,
     reload: async () => {
-      instance = await build(oidc, surroundings)
+      instance = await build(oidc, { ...surroundings, details })
     }
   }
   await oidc.reload()
   return oidc
 }
 
-async function build(oidc: Oidc, surroundings: Surroundings): Promise<Instance> {
+async function build(oidc: Oidc, surroundings: Surroundings & { details: DetailChecks }): Promise<Instance> {
   const { provider, registry } = createProvider(oidc.ctx, await loadSigningKeys(oidc.ctx), surroundings)
   settleBeforeAnswer(oidc, provider)
   reportFaults(oidc.ctx, provider)

@@ -24,6 +24,7 @@ import {
   resourceServer
 } from './registry.ts'
 import { insertReplayMark } from './repository.ts'
+import { createRichAuthorization, type DetailChecks } from './rich-authorization.ts'
 import {
   createAssertionCheck,
   createSignedMessages,
@@ -58,7 +59,7 @@ export type ProviderInstance = { provider: Provider; registry: Registry }
 export function createProvider(
   ctx: Context,
   keys: PrivateJwk[],
-  { pages, lookups }: { pages: ProtocolPages; lookups: Sql }
+  { pages, lookups, details }: { pages: ProtocolPages; lookups: Sql; details: DetailChecks }
 ): ProviderInstance {
   const { config, now } = ctx
   const secure = config.issuer.startsWith('https:')
@@ -116,6 +117,7 @@ export function createProvider(
       fapi,
       mTLS: createMtls(ctx),
       ...createSignedMessages(ctx),
+      richAuthorizationRequests: createRichAuthorization(details),
       resourceIndicators: {
         enabled: true,
         defaultResource: (_ctx, _client, oneOf) => (oneOf?.length === 1 ? (oneOf[0] ?? []) : []) as string,
