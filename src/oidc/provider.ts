@@ -1,5 +1,6 @@
 // Builds oidc-provider from the settings and the signing keys. A changed key set means a new instance, swapped in whole.
 import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-provider'
+import { authMethods } from '../clients/model.ts'
 import type { Context } from '../context.ts'
 import { acrLevels } from '../credentials/proof-model.ts'
 import type { Sql } from '../db/connect.ts'
@@ -98,6 +99,7 @@ export function createProvider(
       response_types: ['code']
     },
     extraClientMetadata: { properties: ownMetadata },
+    clientAuthMethods: [...authMethods],
     enabledJWA: enabledAlgs,
     assertJwtClientAuthClaimsAndHeader: createAssertionCheck(ctx),
     features: {
