@@ -39,7 +39,7 @@ t.test('FAPI 2.0 Message Signing', async t => {
     response_type: 'code',
     response_mode: 'jwt',
     redirect_uri: redirectUri,
-    scope: 'openid read',
+    scope: 'openid api:read',
     resource: 'urn:demo:api',
     state: 'state-1',
     code_challenge: challenge,
@@ -78,7 +78,7 @@ t.test('FAPI 2.0 Message Signing', async t => {
         config,
         {
           redirect_uri: redirectUri,
-          scope: 'openid read',
+          scope: 'openid api:read',
           resource: 'urn:demo:api',
           state: 'state-1',
           code_challenge: await openid.calculatePKCECodeChallenge(pkceCodeVerifier),
@@ -113,7 +113,7 @@ t.test('FAPI 2.0 Message Signing', async t => {
         audience: bank.client_id,
         typ: 'token-introspection+jwt'
       })
-      t.match(verified.payload.token_introspection, { active: true, scope: 'read', token_type: 'DPoP' })
+      t.match(verified.payload.token_introspection, { active: true, scope: 'api:read', token_type: 'DPoP' })
     }
   )
 

@@ -49,7 +49,7 @@ t.test('client certificates', async t => {
     const options = { [openid.customFetch]: fetchWith(certificate) as openid.CustomFetch }
     return await openid.discovery(new URL(issuer), clientId, undefined, openid.TlsClientAuth(), options)
   }
-  const ask = { resource: 'urn:demo:api', scope: 'read' }
+  const ask = { resource: 'urn:demo:api', scope: 'api:read' }
   /** What the token endpoint says to a client with this certificate and these headers. */
   const present = async (
     clientId: string,
