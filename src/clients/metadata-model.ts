@@ -1,4 +1,5 @@
 // Reads a registration that somebody sent: every member checked, every fault told at once, nothing unknown let in.
+import { findMessageContradictions } from './key-model.ts'
 import { type Installation, members } from './member-model.ts'
 import { type ClientMetadata, type Fault, grantTypes, secretKeeping } from './model.ts'
 import { findProfileContradictions, profileDefaults } from './profile-model.ts'
@@ -74,7 +75,9 @@ function contradictionsWhereReadable(metadata: Record<string, unknown>, faults: 
     'id_token_signed_response_alg'
   ]
   if (structural.some(field => unreadable.has(field))) return []
-  return findContradictions(metadata as ClientMetadata).filter(({ field }) => !unreadable.has(field))
+  const readable = Object.fromEntries(Object.entries(metadata).filter(([field]) => !unreadable.has(field)))
+  const contradictions = findContradictions({ ...withDefaults({}), ...readable } as ClientMetadata)
+  return contradictions.filter(({ field }) => !unreadable.has(field))
 }
 
 /** Other grants by which a person lets an application in. */
@@ -118,7 +121,12 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
   // The library takes an absent scope for "all of OpenID Connect's", so one without any would open more than it says.
   if (people && metadata.scope !== undefined && !metadata.scope.split(' ').includes('openid'))
     fault('scope', 'must hold openid where people sign in')
-  return [...faults, ...findKeyContradictions(metadata), ...findProfileContradictions(metadata)]
+  return [
+    ...faults,
+    ...findKeyContradictions(metadata),
+    ...findMessageContradictions(metadata),
+    ...findProfileContradictions(metadata)
+  ]
 }
 
 function findKeyContradictions(metadata: ClientMetadata): Fault[] {
@@ -129,8 +137,6 @@ function findKeyContradictions(metadata: ClientMetadata): Fault[] {
   const withKeys = method === 'private_key_jwt' || method === 'self_signed_tls_client_auth'
   if (withKeys && metadata.jwks === undefined && metadata.jwks_uri === undefined)
     fault('jwks', `or jwks_uri is needed with ${method}: the public keys of the client`)
-  if (method === 'self_signed_tls_client_auth' && metadata.jwks?.keys.some(({ x5c }) => !Array.isArray(x5c)))
-    fault('jwks', `must hold x5c, the client's certificate, in every key with ${method}`)
   if (metadata.jwks !== undefined && metadata.jwks_uri !== undefined)
     fault('jwks_uri', 'must not stand beside jwks: one place for keys')
   if (alg !== undefined && method !== 'private_key_jwt' && method !== 'client_secret_jwt')
