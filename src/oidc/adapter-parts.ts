@@ -14,6 +14,7 @@ export type Storage = {
   now: () => Date
   refreshTokenGraceSeconds: number
   sessionAbsoluteSeconds: number
+  interactionLifetimeSeconds: number
   secondFactor: { requiredRoles: string[] }
   trustedDeviceDays: number
 }

@@ -1,5 +1,5 @@
 // Tokens, codes and grants: issued by one batch at the end of a request, taken once, revoked by grant.
-import { errors } from 'oidc-provider'
+import { type AdapterPayload, errors } from 'oidc-provider'
 import type { Write } from '../db/batch.ts'
 import { hashToken } from '../lib/tokens.ts'
 import { fromSeconds, type SessionPayload, toSeconds } from '../sessions/model.ts'
@@ -20,6 +20,7 @@ import {
   insertAccessToken,
   insertArtifact,
   insertRefreshToken,
+  type TokenRow,
   upsertArtifact,
   upsertGrant
 } from './repository.ts'
@@ -131,6 +132,17 @@ const alreadyUsed = (model: string): Error =>
     ? new errors.InvalidRequestUri('request_uri is invalid, expired, or was already used')
     : new errors.InvalidGrant(`${model} was already used`)
 
+/**
+ * A pushed request is taken when the sign-in that began with it ends, and so is remembered until then: in two tabs it
+ * began two of them, of which one may end.
+ */
+const remembered = (
+  { interactionLifetimeSeconds }: Storage,
+  model: string,
+  { exp = 0 }: AdapterPayload
+): Partial<TokenRow> =>
+  model === 'PushedAuthorizationRequest' ? { expiresAt: fromSeconds(exp + interactionLifetimeSeconds) } : {}
+
 /** Codes, pushed requests, device codes. */
 export const artifacts: Part = (storage, model) => ({
   find: async id => {
@@ -149,6 +161,7 @@ export const artifacts: Part = (storage, model) => ({
     const userCode = text(payload.userCode)
     const row = {
       ...toRow(storage, id, payload),
+      ...remembered(storage, model, payload),
       kind: model,
       userCodeHash: userCode === null ? null : hashToken(userCode)
     }
