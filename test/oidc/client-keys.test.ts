@@ -2,7 +2,7 @@
 import t from 'tap'
 import { documentOf, startDocumentServer } from '../helpers/document-server.ts'
 import { assertionOf, assertionType, createKey, jwksOf, type Key } from '../helpers/keyed-client.ts'
-import { post } from '../helpers/protocol.ts'
+import { obtainTokens, post, registerPortal, signedInVisitor } from '../helpers/protocol.ts'
 import { startService } from '../helpers/service.ts'
 
 t.test('keys at a jwks_uri', async t => {
@@ -96,6 +96,27 @@ t.test('keys at a jwks_uri', async t => {
       t.equal(await present(second, odd), 401, what)
     }
   })
+})
+
+t.test('keys to encrypt for are asked for as often, and no seldomer', async t => {
+  const service = await startService(t, {
+    environment: { OUTBOUND_ALLOWED_NETWORKS: '127.0.0.0/8', JWT_ENCRYPTION: 'on' }
+  })
+  const { publicJwk } = createKey('ES256', 'one')
+  const server = await startDocumentServer(
+    t,
+    documentOf(() => ({ keys: [{ ...publicJwk, use: 'enc' }] }))
+  )
+  const client = await registerPortal(service, {
+    jwks_uri: server.url,
+    id_token_encrypted_response_alg: 'ECDH-ES'
+  })
+  const visitor = await signedInVisitor(service, client)
+  for (const count of [1, 1, 2]) {
+    await obtainTokens(service, { client, visitor })
+    t.equal(server.asked.length, count)
+    service.advance(6)
+  }
 })
 
 t.test('a jwks_uri in a network that is not the installation’s own is not asked', async t => {
