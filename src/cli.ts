@@ -10,12 +10,14 @@ import { installationCommands } from './commands/installation.ts'
 import { keyCommands } from './commands/keys.ts'
 import { resourceCommands } from './commands/resources.ts'
 import { roleCommands } from './commands/roles.ts'
+import { workloadCommands } from './commands/workloads.ts'
 
 const commands = [
   ...clientCommands,
   ...resourceCommands,
   ...keyCommands,
   ...roleCommands,
+  ...workloadCommands,
   ...installationCommands
 ]
 

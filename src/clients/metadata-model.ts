@@ -69,7 +69,8 @@ function contradictionsWhereReadable(metadata: Record<string, unknown>, faults: 
     'grant_types',
     'response_types',
     'token_endpoint_auth_method',
-    'id_token_signed_response_alg'
+    'id_token_signed_response_alg',
+    'token_exchange'
   ]
   if (structural.some(field => unreadable.has(field))) return []
   return findContradictions(metadata as ClientMetadata).filter(({ field }) => !unreadable.has(field))
@@ -116,7 +117,33 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
   // The library takes an absent scope for "all of OpenID Connect's", so one without any would open more than it says.
   if (people && metadata.scope !== undefined && !metadata.scope.split(' ').includes('openid'))
     fault('scope', 'must hold openid where people sign in')
-  return [...faults, ...findKeyContradictions(metadata)]
+  return [...faults, ...findKeyContradictions(metadata), ...findExchangeContradictions(metadata)]
+}
+
+const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
+const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+
+function findExchangeContradictions(metadata: ClientMetadata): Fault[] {
+  const faults: Fault[] = []
+  const fault = (field: string, message: string) => void faults.push({ field, message })
+  const { grant_types: grants, token_endpoint_auth_method: method, token_exchange: policy } = metadata
+
+  if (grants.includes(tokenExchange) && method === 'none')
+    fault(
+      'token_endpoint_auth_method',
+      `must not be none with ${tokenExchange}: anybody could be this client`
+    )
+  if (policy !== undefined && !grants.includes(tokenExchange))
+    fault('token_exchange', `is of no use without ${tokenExchange}`)
+  if (policy?.audiences.some(audience => ![metadata.resources].flat().includes(audience)))
+    fault('token_exchange', 'audiences must be among its resources')
+  // What a workload's assertion alone may get is kept apart from what people let an application in to.
+  if (grants.includes(jwtBearer) && method === 'none' && grants.length > 1)
+    fault(
+      'grant_types',
+      `must hold ${jwtBearer} alone with none: the assertion is all that proves the client`
+    )
+  return faults
 }
 
 function findKeyContradictions(metadata: ClientMetadata): Fault[] {

@@ -1,5 +1,6 @@
 // Registered applications and the resources that they ask tokens for: their shapes, and what a client may do.
 import type { SigningAlg } from '../keys/model.ts'
+import type { ExchangePolicy } from './exchange-model.ts'
 
 export const grantTypes = [
   'authorization_code',
@@ -124,6 +125,8 @@ export type ClientMetadata = OtherMetadata & {
   refresh_token_rotation?: boolean
   /** When its secret ends, in seconds since 1970; 0 or absent: never (RFC 7591 §3.2.1). */
   client_secret_expires_at?: number
+  /** Gatehouse's own: which tokens it may exchange; absent: none. */
+  token_exchange?: ExchangePolicy
 }
 
 export type Client = {
@@ -152,6 +155,7 @@ export type Client = {
   refreshTokenGraceSeconds: number | null
   refreshTokenRotation: boolean | null
   clientSecretExpiresAt: Date | null
+  tokenExchange: ExchangePolicy | null
   otherMetadata: OtherMetadata
   createdAt: Date
   updatedAt: Date
@@ -228,7 +232,8 @@ export function metadataOf(client: Client): ClientMetadata & { client_id: string
       refresh_token_grace_seconds: client.refreshTokenGraceSeconds,
       refresh_token_rotation: client.refreshTokenRotation,
       client_secret_expires_at:
-        client.clientSecretExpiresAt === null ? null : client.clientSecretExpiresAt.getTime() / 1000
+        client.clientSecretExpiresAt === null ? null : client.clientSecretExpiresAt.getTime() / 1000,
+      token_exchange: client.tokenExchange
     }),
     ...client.otherMetadata
   }

@@ -228,6 +228,7 @@ function toClient(
     refresh_token_grace_seconds,
     refresh_token_rotation,
     client_secret_expires_at,
+    token_exchange,
     ...otherMetadata
   } = metadata
   return {
@@ -254,6 +255,7 @@ function toClient(
     refreshTokenGraceSeconds: refresh_token_grace_seconds ?? null,
     refreshTokenRotation: refresh_token_rotation ?? null,
     clientSecretExpiresAt: client_secret_expires_at ? new Date(client_secret_expires_at * 1000) : null,
+    tokenExchange: token_exchange ?? null,
     otherMetadata
   }
 }

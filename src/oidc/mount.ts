@@ -5,12 +5,13 @@ import { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
 import { PostgresError } from '../db/connect.ts'
+import { requestContext } from '../http/request-context.ts'
 import { allowFormDestination } from './form-posts.ts'
 import type { Oidc } from './oidc.ts'
 import { routes } from './provider.ts'
 import { findLostSuccessor, LostRotation } from './rotation.ts'
 import { settleSession } from './session-adapters.ts'
-import { introspectStructuredToken } from './structured-tokens.ts'
+import { answerForStructuredToken } from './structured-tokens.ts'
 import { createUnit, currentUnit, flushUnit, inUnit } from './unit-of-work.ts'
 
 /** What is answered from memory. */
@@ -81,7 +82,8 @@ function handOver(oidc: Oidc, request: FastifyRequest, reply: FastifyReply): Fas
   reply.hijack()
   pinHost(request.raw, oidc.issuer)
   Object.assign(request.raw, { id: request.id })
-  inUnit(createUnit(oidc.ctx.now()), () => oidc.current().callback(request.raw, raw))
+  const unit = createUnit(oidc.ctx.now(), () => requestContext(oidc.ctx, request).request)
+  inUnit(unit, () => oidc.current().callback(request.raw, raw))
   return reply
 }
 
@@ -102,7 +104,7 @@ export function pinHost(raw: IncomingMessage, issuer: URL): void {
 export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
   provider.use(async (ctx, next) => {
     await next()
-    await introspectStructuredToken(oidc, ctx as KoaContextWithOIDC)
+    await answerForStructuredToken(oidc, ctx as KoaContextWithOIDC)
     allowFormDestination(ctx as KoaContextWithOIDC)
     const unit = currentUnit()
     settleSession()

@@ -4,10 +4,11 @@ import type { Context } from '../context.ts'
 import type { Sql } from '../db/connect.ts'
 import { isOutage, outageSeconds } from '../http/errors.ts'
 import { loadSigningKeys } from '../keys/service.ts'
+import { registerGrants } from './extension-grants.ts'
 import { type Document, metadataPaths, readDocument, settleBeforeAnswer, toDocument } from './mount.ts'
+import { readVerificationKeys, type VerificationKeys } from './own-jwts.ts'
 import { createProvider, type ProtocolPages, routes } from './provider.ts'
 import type { Registry } from './registry.ts'
-import { readVerificationKeys, type VerificationKeys } from './structured-tokens.ts'
 
 export type Instance = {
   provider: Provider
@@ -64,6 +65,7 @@ export async function startOidc(ctx: Context, surroundings: Surroundings): Promi
 async function build(oidc: Oidc, surroundings: Surroundings): Promise<Instance> {
   const { provider, registry } = createProvider(oidc.ctx, await loadSigningKeys(oidc.ctx), surroundings)
   settleBeforeAnswer(oidc, provider)
+  registerGrants(oidc, provider)
   reportFaults(oidc.ctx, provider)
   const documents = new Map<string, Document>()
   for (const path of metadataPaths)

@@ -12,6 +12,7 @@ import { toSeconds } from '../sessions/model.ts'
 import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
 import { claimsByScope, createFindAccount } from './claims.ts'
+import { mayIntrospect } from './model.ts'
 import { createInteractionPolicy, createLoadExistingGrant } from './policy.ts'
 import {
   createRegistry,
@@ -21,7 +22,7 @@ import {
   resourceServer
 } from './registry.ts'
 import { insertReplayMark } from './repository.ts'
-import { mayIntrospect } from './structured-tokens.ts'
+import { exchangedClaims, nameOrigin } from './token-origin.ts'
 import { currentUnit } from './unit-of-work.ts'
 
 /** Where the protocol's endpoints are. */
@@ -126,6 +127,8 @@ export function createProvider(
     rotateRefreshToken: () => currentUnit().successor === null,
     // Signing out ends tokens; what was agreed to is kept in consents, so nothing is lost with the grant.
     revokeGrantPolicy: () => true,
+    extraTokenClaims: exchangedClaims,
+    formats: { customizers: { jwt: nameOrigin } },
     renderError: pages.renderError,
     // `null` is what any sandboxed page may call itself, and what URL calls an app's own scheme: nobody's origin.
     clientBasedCORS: (_ctx, origin, client) =>

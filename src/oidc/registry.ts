@@ -1,6 +1,7 @@
 // Applications and resources as the protocol asks for them: in memory, loaded when first needed, dropped when they change.
 // The library's own cache holds a hundred and costs a look-up and a hash each time.
 import { type Client, errors, type Provider, type ResourceServer } from 'oidc-provider'
+import type { ExchangePolicy } from '../clients/exchange-model.ts'
 import { allowedScopes, ownClientId, type Resource } from '../clients/model.ts'
 import { findClient, findResource } from '../clients/repository.ts'
 import { clientSecretKey, hashedSecretPrefix, protocolMetadata } from '../clients/service.ts'
@@ -47,6 +48,7 @@ export type RegisteredClient = Client & {
   required_acr?: string
   /** Its whole scope: the library is told only of OpenID Connect's. */
   registered_scope: string | null
+  token_exchange?: ExchangePolicy
 }
 export const ownMetadata = [
   'first_party',
@@ -54,7 +56,8 @@ export const ownMetadata = [
   'resources',
   'access_token_signing_alg',
   'required_acr',
-  'registered_scope'
+  'registered_scope',
+  'token_exchange'
 ]
 
 export type Registry = { clients: Cache<RegisteredClient | undefined>; resources: Cache<Resource | null> }

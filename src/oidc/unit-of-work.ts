@@ -1,10 +1,11 @@
 // What one request reads and writes: read once, joined; written once, before the answer leaves.
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { AccountFacts } from '../accounts/facts-model.ts'
+import type { RequestFacts } from '../context.ts'
 import { runBatch, type Write } from '../db/batch.ts'
 import type { Sql } from '../db/connect.ts'
 import type { SessionPayload, StoredSession } from '../sessions/model.ts'
-import type { Payload, StoredInteraction, StoredToken } from './model.ts'
+import type { Exchange, Payload, StoredInteraction, StoredToken } from './model.ts'
 import type { Rotation } from './rotation.ts'
 
 /** `onMiss`: the error to answer with when the write hit no row because somebody else was first. */
@@ -13,6 +14,8 @@ type QueuedWrite = { write: Write; onMiss?: () => Error }
 export type UnitOfWork = {
   /** When the request came. */
   startedAt: Date
+  /** What the audit trail is told of the request; null in our own pages, which know it themselves. */
+  request: (() => RequestFacts | undefined) | null
   tokens: Map<string, Promise<StoredToken | null>>
   grants: Map<string, Promise<Payload | null>>
   interactions: Map<string, Promise<StoredInteraction | null>>
@@ -39,12 +42,15 @@ export type UnitOfWork = {
   /** The browser's own cookie, as SHA-256: tells whether it is trusted. */
   deviceHash: Buffer | null
   revokedGrants: Set<string>
+  /** What the token of this request is made from, where it is made by exchange. */
+  exchange: Exchange | null
 }
 
 const current = new AsyncLocalStorage<UnitOfWork>()
 
-export const createUnit = (startedAt: Date): UnitOfWork => ({
+export const createUnit = (startedAt: Date, request: UnitOfWork['request'] = null): UnitOfWork => ({
   startedAt,
+  request,
   tokens: new Map(),
   grants: new Map(),
   interactions: new Map(),
@@ -60,7 +66,8 @@ export const createUnit = (startedAt: Date): UnitOfWork => ({
   droppedSession: null,
   proof: null,
   deviceHash: null,
-  revokedGrants: new Set()
+  revokedGrants: new Set(),
+  exchange: null
 })
 
 /** Runs `work` with its own unit; the adapter finds it by `currentUnit`. */
