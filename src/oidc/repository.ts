@@ -9,12 +9,12 @@ import type { Payload, StoredToken } from './model.ts'
 const sessionFacts = `case when s.uid is null then null else
   jsonb_build_object('accountId', s.account_id, 'grantId', sc.grant_id, 'sid', sc.sid) end as session`
 
-// A token is void once its account is gone, disabled, or has moved its cut-off past the token's birth.
+// A token is void once its account is gone, disabled, or has moved its cut-off past the token's birth. One by exchange lives with
+// a grant, and so with a sign-in, of another client.
 const withContext = `
   left join grants g on g.id = t.grant_id
   left join accounts a on a.id = t.account_id
   left join sessions s on s.uid = t.session_uid and s.expires_at > $2 and s.login_at > $3
-  -- a token by exchange lives with a grant that another client was given
   left join session_clients sc on sc.session_uid = t.session_uid and sc.client_id = coalesce(g.client_id, t.client_id)
   where t.account_id is null or (a.disabled_at is null and t.created_at >= a.tokens_valid_from)`
 
