@@ -1,6 +1,13 @@
 // Reads a registration that somebody sent: every member checked, every fault told at once, nothing unknown let in.
 import { type Installation, members } from './member-model.ts'
-import { type ClientMetadata, type Fault, grantTypes, secretKeeping } from './model.ts'
+import {
+  type ClientMetadata,
+  type Fault,
+  grantTypes,
+  jwtBearer,
+  secretKeeping,
+  tokenExchange
+} from './model.ts'
 
 export type ParseOutcome = { ok: true; metadata: ClientMetadata } | { ok: false; faults: Fault[] }
 
@@ -119,9 +126,6 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
     fault('scope', 'must hold openid where people sign in')
   return [...faults, ...findKeyContradictions(metadata), ...findExchangeContradictions(metadata)]
 }
-
-const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
-const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 
 function findExchangeContradictions(metadata: ClientMetadata): Fault[] {
   const faults: Fault[] = []
