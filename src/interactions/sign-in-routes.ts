@@ -10,6 +10,7 @@ import type { Oidc } from '../oidc/oidc.ts'
 import { authenticate, signInWithPassword } from './service.ts'
 import { type SignInData, signInPage } from './views.ts'
 import {
+  applicationOf,
   asText,
   Field,
   redirect,
@@ -90,22 +91,22 @@ function findFaults(email: unknown, password: unknown): SignInData['faults'] {
   }
 }
 
-const signInData = (
-  { interaction: { uid, client, likelyEmail, reauthentication }, ctx }: Visit,
-  over: Partial<SignInData>
-): SignInData => ({
-  action: `/interaction/${uid}/sign-in`,
-  signUpUrl: `/interaction/${uid}/sign-up`,
-  resetUrl: `/reset-password?interaction=${encodeURIComponent(uid)}`,
-  passkeyAction: `/interaction/${uid}/sign-in/passkey`,
-  mailCodeUrl: ctx.config.mailSignIn ? `/interaction/${uid}/mail-code` : null,
-  again: reauthentication,
-  cancelAction: `/interaction/${uid}/cancel`,
-  clientName: client.name,
-  email: likelyEmail,
-  problem: null,
-  faults: {},
-  signals: null,
-  ...noWaiting,
-  ...over
-})
+const signInData = ({ interaction, ctx }: Visit, over: Partial<SignInData>): SignInData => {
+  const { uid, likelyEmail, reauthentication } = interaction
+  return {
+    action: `/interaction/${uid}/sign-in`,
+    signUpUrl: `/interaction/${uid}/sign-up`,
+    resetUrl: `/reset-password?interaction=${encodeURIComponent(uid)}`,
+    passkeyAction: `/interaction/${uid}/sign-in/passkey`,
+    mailCodeUrl: ctx.config.mailSignIn ? `/interaction/${uid}/mail-code` : null,
+    again: reauthentication,
+    cancelAction: `/interaction/${uid}/cancel`,
+    client: applicationOf(interaction),
+    email: likelyEmail,
+    problem: null,
+    faults: {},
+    signals: null,
+    ...noWaiting,
+    ...over
+  }
+}

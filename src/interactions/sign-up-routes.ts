@@ -6,6 +6,7 @@ import type { Oidc } from '../oidc/oidc.ts'
 import { signUpAndWait } from './service.ts'
 import { type SignUpData, signUpPage } from './views.ts'
 import {
+  applicationOf,
   asText,
   Field,
   redirect,
@@ -47,14 +48,11 @@ export function mountSignUp({ page, form }: Steps, oidc: Oidc): void {
   })
 }
 
-const signUpData = (
-  { interaction: { uid, client, likelyEmail }, ctx }: Visit,
-  over: Partial<SignUpData>
-): SignUpData => ({
-  action: `/interaction/${uid}/sign-up`,
-  signInUrl: `/interaction/${uid}/sign-in`,
-  clientName: client.name,
-  email: likelyEmail,
+const signUpData = ({ interaction, ctx }: Visit, over: Partial<SignUpData>): SignUpData => ({
+  action: `/interaction/${interaction.uid}/sign-up`,
+  signInUrl: `/interaction/${interaction.uid}/sign-in`,
+  client: applicationOf(interaction),
+  email: interaction.likelyEmail,
   name: '',
   problem: null,
   faults: {},

@@ -19,6 +19,7 @@ import { hashToken } from '../lib/tokens.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { applicationCookie, homeOf, type Interaction, readInteraction } from '../oidc/service.ts'
 import { deviceDays } from '../sessions/device-model.ts'
+import type { Application } from './application-views.ts'
 import { mayShow, type StepPage } from './model.ts'
 import { goOn, type Onward, progressOf } from './service.ts'
 
@@ -143,6 +144,15 @@ export async function unlessBusy<T>(work: Promise<T>): Promise<T | HashingBusy> 
   }
 }
 
+/** What pages show of the application. */
+export const applicationOf = ({ client }: Interaction): Application => ({
+  name: client.name,
+  host: client.host,
+  logoUrl: client.logoUri,
+  policyUrl: client.policyUri,
+  termsUrl: client.tosUri
+})
+
 /** Chrome holds redirects after a form to form-action, and the last of them goes to the application. */
 export async function show<Data extends object>(
   { reply, interaction }: Visit,
@@ -150,8 +160,13 @@ export async function show<Data extends object>(
   data: Data,
   status = 200
 ): Promise<FastifyReply> {
-  const source = sourceOf(interaction.redirectUri)
-  return await sendPage(reply, page, data, { status, formAction: source === null ? [] : [source] })
+  const sources = (uri: string | null) =>
+    [uri === null ? null : sourceOf(uri)].filter(source => source !== null)
+  return await sendPage(reply, page, data, {
+    status,
+    formAction: sources(interaction.redirectUri),
+    imgSrc: sources(interaction.client.logoUri)
+  })
 }
 
 /** The page again, for who has to wait or to work first. */
