@@ -198,6 +198,7 @@ export const members: Record<keyof ClientMetadata, Check> = {
   authorization_details_types: each('authorization_details_types', (value, { authorizationDetailsTypes }) =>
     oneOf(authorizationDetailsTypes)(value)
   ),
+  require_pkce: one('require_pkce', yesOrNo),
   software_id: one('software_id', textProblem),
   software_version: one('software_version', textProblem),
   security_profile: one('security_profile', oneOf(securityProfiles)),

@@ -111,6 +111,8 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
       'token_endpoint_auth_method',
       'must not be none with client_credentials: anybody could be this client'
     )
+  if (metadata.require_pkce === false && method === 'none')
+    fault('require_pkce', 'must not be false for a client that has no secret')
   if (metadata.introspection && method === 'none')
     fault('introspection', 'needs a client that can prove who it is')
   // The library takes an absent scope for "all of OpenID Connect's", so one without any would open more than it says.

@@ -1,5 +1,6 @@
 // Builds oidc-provider from the settings and the signing keys. A changed key set means a new instance, swapped in whole.
 import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-provider'
+import { responseTypes } from '../clients/model.ts'
 import type { Context } from '../context.ts'
 import { acrLevels } from '../credentials/proof-model.ts'
 import type { Sql } from '../db/connect.ts'
@@ -62,7 +63,7 @@ export function createProvider(
     claims: claimsByScope,
     scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'],
     // `none` is what our own account pages ask with: a session is all that they need.
-    responseTypes: ['code', 'none'],
+    responseTypes: [...(config.conformance ? responseTypes : ['code' as const]), 'none'],
     acrValues: [...acrLevels],
     findAccount: createFindAccount(lookups),
     loadExistingGrant: createLoadExistingGrant(lookups, () => provider),
@@ -94,6 +95,7 @@ export function createProvider(
       clientAuthSigningAlgValues: ['ES256', 'RS256', 'PS256', 'EdDSA', 'HS256'],
       dPoPSigningAlgValues: ['ES256', 'EdDSA']
     },
+    pkce: { required: (_ctx, client) => needsPkce(client as RegisteredClient, config) },
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
@@ -106,7 +108,7 @@ export function createProvider(
       dPoP: { enabled: true, nonceSecret: deriveKey(config.encryptionKey, 'dpop nonces') },
       resourceIndicators: {
         enabled: true,
-        defaultResource: (_ctx, _client, oneOf) => (oneOf?.length === 1 ? (oneOf[0] ?? []) : []) as string,
+        defaultResource: (_ctx, _client, oneOf) => (oneOf?.length === 1 ? oneOf[0] : oneOf) as string,
         getResourceServerInfo: async (_ctx, identifier, client) =>
           await resourceServer(
             ctx,
@@ -141,6 +143,10 @@ export function createProvider(
   takeReplayMarksAtOnce(provider, ctx)
   return { provider, registry: instance.registry }
 }
+
+/** Whoever has no secret, always; whoever has one, unless its registration or the test suite's profile says otherwise. */
+const needsPkce = (client: RegisteredClient, { conformance }: Context['config']): boolean =>
+  client.clientAuthMethod === 'none' || (client.require_pkce ?? !conformance)
 
 function lifetimes({ config, now }: Context): NonNullable<Configuration['ttl']> {
   const seconds = () => toSeconds(now())

@@ -45,6 +45,8 @@ export type RegisteredClient = Client & {
   access_token_signing_alg?: string
   /** How surely people must prove who they are to use it. */
   required_acr?: string
+  /** Whether its authorization requests need PKCE; undefined: they do. */
+  require_pkce?: boolean
   /** Its whole scope: the library is told only of OpenID Connect's. */
   registered_scope: string | null
 }
@@ -54,6 +56,7 @@ export const ownMetadata = [
   'resources',
   'access_token_signing_alg',
   'required_acr',
+  'require_pkce',
   'registered_scope'
 ]
 
