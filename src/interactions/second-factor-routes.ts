@@ -130,7 +130,7 @@ function methodsOf({ interaction }: Visit): SecondFactorMethod[] {
   ]
 }
 
-export const secondFactorData = (
+const secondFactorData = (
   visit: Visit,
   over: Pick<SecondFactorData, 'method'> & Partial<SecondFactorData>
 ): SecondFactorData => {
