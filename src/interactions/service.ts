@@ -269,12 +269,7 @@ export async function signUpAndWait(
 
 /** Keeps the address that a sign-in code was mailed to; nobody is proven by it, nor told of. */
 export async function waitForMailCode(oidc: Oidc, interaction: Interaction, email: string): Promise<Onward> {
-  const { passkeyWanted: _, pendingEmail: __, ...progress } = interaction.progress
-  const change = {
-    accountId: null,
-    authenticatedAt: null,
-    progress: { ...progress, mailCodeEmail: email, proofs: [] }
-  }
+  const change = { accountId: null, authenticatedAt: null, progress: { mailCodeEmail: email } }
   await saveProgress(oidc, interaction, change)
   return stepUrl(interaction, 'mail-code/sent')
 }
