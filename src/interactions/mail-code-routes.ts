@@ -6,7 +6,7 @@ import { emailKeyOf } from '../accounts/model.ts'
 import type { Context } from '../context.ts'
 import { takeGuess, takeSignUp, workAhead } from '../credentials/guess-service.ts'
 import { readSignInLink, requestMailSignIn, signInByCode } from '../credentials/mail-sign-in-service.ts'
-import { requireCsrf } from '../http/csrf.ts'
+import { ownForm } from '../http/csrf.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sendPage } from '../http/view.ts'
 import { noWaiting } from '../http/waiting.ts'
@@ -121,11 +121,7 @@ export function mountSignInLink(app: FastifyInstance, service: Context, oidc: Oi
     const { state } = await readSignInLink(service, linkOf(request))
     return await answer(request, reply, state)
   })
-  const options = {
-    schema: { ...schema, body: Type.Object({}) },
-    preValidation: requireCsrf,
-    config: { rateLimit: {} }
-  }
+  const options = { ...ownForm, schema: { ...schema, body: Type.Object({}) } }
   typed.post('/sign-in/:token', options, async (request, reply) => {
     const outcome = await signInByMailLink(requestContext(service, request), linkOf(request))
     return outcome.ok ? redirect(reply, outcome) : await answer(request, reply, outcome.reason)

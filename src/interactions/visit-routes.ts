@@ -6,7 +6,7 @@ import { ownClientId } from '../clients/model.ts'
 import type { Context } from '../context.ts'
 import { HashingBusy } from '../credentials/hashing-queue.ts'
 import type { ProofOfWork } from '../credentials/proof-of-work-model.ts'
-import { requireCsrf } from '../http/csrf.ts'
+import { ownForm, requireCsrf } from '../http/csrf.ts'
 import { InteractionExpired, withFacts } from '../http/errors.ts'
 import { asText, Field, remember } from '../http/form-fields.ts'
 import { requestContext } from '../http/request-context.ts'
@@ -61,9 +61,9 @@ export function createSteps(app: FastifyInstance, service: Context, oidc: Oidc):
     },
     form: (path, { step, body, act }) => {
       const options = {
+        ...ownForm,
         schema: { params: InteractionParams, body },
-        preValidation: [takeTurn, requireOwnForm],
-        config: { rateLimit: {} }
+        preValidation: [takeTurn, requireOwnForm]
       }
       typed.post(`/interaction/:uid/${path}`, options, async (request, reply) => {
         const visit = await visitOf({ service, oidc }, request, reply)
