@@ -154,12 +154,13 @@ export async function show<Data extends object>(
   return await sendPage(reply, page, data, { status, formAction: source === null ? [] : [source] })
 }
 
-/** The page again, for who has to wait or to work first. */
-export async function showWaiting<Data extends Waiting>(
+/** The page again, for who is refused: 429 where they have to wait or to work first. */
+export async function showRefused<Data extends Waiting>(
   visit: Visit,
   page: Page<Data>,
   data: Data
 ): Promise<FastifyReply> {
+  if (data.retryAfterSeconds === 0) return await show(visit, page, data, 422)
   visit.reply.header('retry-after', data.retryAfterSeconds)
   return await show(visit, page, data, 429)
 }
