@@ -62,7 +62,9 @@ export const answers = {
     section: 'OpenID Connect Core 1.0 §5.3.1, RFC 6750 §2.1',
     says: 'userinfo answers a GET with the token in the header',
     run: async run =>
-      await askUserinfo(run, token => get(run.suite.service, '/userinfo', { authorization: `Bearer ${token}` }))
+      await askUserinfo(run, token =>
+        get(run.suite.service, '/userinfo', { authorization: `Bearer ${token}` })
+      )
   },
   'oidcc-userinfo-post-header': {
     section: 'OpenID Connect Core 1.0 §5.3.1, RFC 6750 §2.1',

@@ -1,5 +1,5 @@
 // Modules of the OpenID Connect plans: codes that are shown twice, and refresh tokens.
-import { askForTokens, get, redeemCode, readJwt } from '../helpers/conformance.ts'
+import { askForTokens, get, readJwt, redeemCode } from '../helpers/conformance.ts'
 import { complete, type Finished } from './flow.ts'
 import type { Module, Run } from './plan.ts'
 
@@ -55,7 +55,8 @@ export const codes = {
       t.not(body.access_token, accessToken)
       const { payload } = readJwt(body.id_token)
       // OpenID Connect Core 1.0 §12.2
-      for (const name of ['iss', 'sub', 'aud', 'auth_time', 'azp']) t.strictSame(payload[name], claims[name], name)
+      for (const name of ['iss', 'sub', 'aud', 'auth_time', 'azp'])
+        t.strictSame(payload[name], claims[name], name)
       t.ok(Number(payload.iat) > Number(claims.iat))
       const info = await get(suite.service, '/userinfo', { authorization: `Bearer ${body.access_token}` })
       t.equal(info.status, 200)

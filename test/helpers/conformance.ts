@@ -91,18 +91,13 @@ export function responseOf(answer: Answer, { responseType, responseMode }: Varia
 /** OAuth 2.0 Form Post Response Mode §2 */
 function formPostOf({ text, url, status }: Answer): URLSearchParams {
   const action = /<form method="post" action="([^"]+)"/.exec(text)?.[1]
-  if (action !== callbackUrl)
-    throw new Error(`no form for the client at ${url} (${status}): ${text}`)
+  if (action !== callbackUrl) throw new Error(`no form for the client at ${url} (${status}): ${text}`)
   const fields = [...text.matchAll(/<input type="hidden" name="([^"]+)" value="([^"]*)"\/>/g)]
   return new URLSearchParams(fields.map(([, name = '', value = '']): [string, string] => [name, value]))
 }
 
 /** A token request of the client, by its registered way to authenticate. */
-export async function askForTokens(
-  { service }: Suite,
-  client: DemoClient,
-  fields: Fields
-): Promise<Reply> {
+export async function askForTokens({ service }: Suite, client: DemoClient, fields: Fields): Promise<Reply> {
   if (client.token_endpoint_auth_method !== 'client_secret_post')
     return await post(service, '/token', fields, { client })
   const { client_id, client_secret } = client
