@@ -1,6 +1,6 @@
 // Builds oidc-provider from the settings and the signing keys. A changed key set means a new instance, swapped in whole.
 import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-provider'
-import { responseTypes } from '../clients/model.ts'
+import { authMethods, responseTypes } from '../clients/model.ts'
 import type { Context } from '../context.ts'
 import { acrLevels } from '../credentials/proof-model.ts'
 import type { Sql } from '../db/connect.ts'
@@ -111,6 +111,7 @@ export function createProvider(
       response_types: ['code']
     },
     extraClientMetadata: { properties: ownMetadata },
+    clientAuthMethods: [...authMethods],
     enabledJWA: enabledAlgs,
     assertJwtClientAuthClaimsAndHeader: createAssertionCheck(ctx),
     pkce: { required: (_ctx, client) => needsPkce(client as RegisteredClient, config) },
