@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
 import { PostgresError } from '../db/connect.ts'
 import { allowFormDestination } from './form-posts.ts'
+import { graceSeconds } from './lifetimes.ts'
 import type { Oidc } from './oidc.ts'
 import { routes } from './provider.ts'
 import { findLostSuccessor, LostRotation } from './rotation.ts'
@@ -111,11 +112,9 @@ export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
     } catch (error) {
       if (!(error instanceof LostRotation)) return answerFault(oidc, ctx as KoaContextWithOIDC, error)
       try {
-        unit.successor = await findLostSuccessor(
-          oidc.ctx.sql,
-          { now: oidc.ctx.now, ...oidc.ctx.config },
-          error.value
-        )
+        const seconds = graceSeconds(oidc.ctx.config, (ctx as KoaContextWithOIDC).oidc.client)
+        const clock = { now: oidc.ctx.now, graceSeconds: seconds }
+        unit.successor = await findLostSuccessor(oidc.ctx.sql, clock, error.value)
       } catch (gone) {
         return answerFault(oidc, ctx as KoaContextWithOIDC, gone)
       }

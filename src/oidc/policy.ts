@@ -24,6 +24,13 @@ export function wantedConsent({ oidc }: KoaContextWithOIDC): Consent {
   }
 }
 
+/** A grant, as yet empty, that lasts as long as the client's tokens may. */
+export function createGrant(provider: Provider, accountId: string, client: RegisteredClient): Grant {
+  const grant = new provider.Grant({ accountId })
+  grant.client = client
+  return grant
+}
+
 /** Puts what was agreed to into a grant. */
 export function fillGrant(grant: Grant, consent: Consent): void {
   if (consent.scopes.length > 0) grant.addOIDCScope(consent.scopes.join(' '))
@@ -61,8 +68,7 @@ export const createLoadExistingGrant =
 
     const given = client.first_party ? wanted : await findConsent(sql, account.accountId, client.clientId)
     if (missingConsent(given, wanted) !== null) return own
-    const Grant = provider().Grant
-    const grant = own ?? new Grant({ accountId: account.accountId, clientId: client.clientId })
+    const grant = own ?? createGrant(provider(), account.accountId, client)
     fillGrant(grant, wanted)
     // Our own pages are granted nothing that would have to be kept.
     if (client.clientId !== ownClientId) await grant.save()

@@ -13,6 +13,13 @@ import { toSeconds } from '../sessions/model.ts'
 import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
 import { claimsByScope, createFindAccount } from './claims.ts'
+import {
+  accessTokenSeconds,
+  graceSeconds,
+  grantSeconds,
+  idTokenSeconds,
+  refreshTokenSeconds
+} from './lifetimes.ts'
 import { createInteractionPolicy, createLoadExistingGrant } from './policy.ts'
 import {
   createRegistry,
@@ -22,8 +29,8 @@ import {
   resourceServer
 } from './registry.ts'
 import { insertReplayMark } from './repository.ts'
+import { createRotationPolicy } from './rotation.ts'
 import { mayIntrospect } from './structured-tokens.ts'
-import { currentUnit } from './unit-of-work.ts'
 
 /** Where the protocol's endpoints are. */
 export const routes = {
@@ -54,8 +61,13 @@ export function createProvider(
 ): ProviderInstance {
   const { config, now } = ctx
   const secure = config.issuer.startsWith('https:')
-  const storage: Storage = { lookups, now, ...config }
   const instance: { provider?: Provider; registry?: Registry } = {}
+  const storage: Storage = {
+    lookups,
+    now,
+    ...config,
+    graceSecondsOf: async clientId => graceSeconds(config, await instance.registry?.clients.find(clientId))
+  }
   const provider = new Provider(config.issuer, {
     adapter: createAdapter(storage) as never,
     jwks: { keys: keys as never },
@@ -124,8 +136,7 @@ export function createProvider(
     },
     // Refresh tokens for whoever registered for them; without offline_access they end with the browser session.
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
-    // Every use rotates, but for a retry that is answered with the successor there is.
-    rotateRefreshToken: () => currentUnit().successor === null,
+    rotateRefreshToken: createRotationPolicy(ctx),
     // Signing out ends tokens; what was agreed to is kept in consents, so nothing is lost with the grant.
     revokeGrantPolicy: () => true,
     renderError: pages.renderError,
@@ -151,18 +162,16 @@ const needsPkce = (client: RegisteredClient, { conformance }: Context['config'])
 function lifetimes({ config, now }: Context): NonNullable<Configuration['ttl']> {
   const seconds = () => toSeconds(now())
   return {
-    AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? config.accessTokenLifetimeSeconds,
-    ClientCredentials: (_ctx, token) =>
-      token.resourceServer?.accessTokenTTL ?? config.accessTokenLifetimeSeconds,
+    AccessToken: (_ctx, token, client) =>
+      token.resourceServer?.accessTokenTTL ?? accessTokenSeconds(config, client),
+    ClientCredentials: (_ctx, token, client) =>
+      token.resourceServer?.accessTokenTTL ?? accessTokenSeconds(config, client),
     AuthorizationCode: 60,
-    IdToken: config.idTokenLifetimeSeconds,
+    IdToken: (_ctx, _token, client) => idTokenSeconds(config, client),
     Interaction: config.interactionLifetimeSeconds,
-    // A grant outlives every refresh token that it can have.
-    Grant: config.refreshTokenAbsoluteSeconds + 86_400,
-    RefreshToken: (_ctx, token) => {
-      const left = (token.iiat ?? seconds()) + config.refreshTokenAbsoluteSeconds - seconds()
-      return Math.max(1, Math.min(config.refreshTokenIdleSeconds, left))
-    },
+    Grant: (koa, grant) => grantSeconds(config, grant.client ?? koa?.oidc.client),
+    RefreshToken: (_ctx, token, client) =>
+      refreshTokenSeconds(config, client, seconds() - (token.iiat ?? seconds())),
     Session: (_ctx, session) => {
       const left = (session.loginTs ?? seconds()) + config.sessionAbsoluteSeconds - seconds()
       return Math.max(1, Math.min(config.sessionIdleSeconds, left))

@@ -21,7 +21,7 @@ import {
 import { type Consent, mergeConsent, missingConsent, type Progress } from './model.ts'
 import { pinHost } from './mount.ts'
 import type { Oidc } from './oidc.ts'
-import { fillGrant } from './policy.ts'
+import { createGrant, fillGrant } from './policy.ts'
 import type { RegisteredClient } from './registry.ts'
 import { createUnit, flushUnit, inUnit, type UnitOfWork } from './unit-of-work.ts'
 
@@ -75,6 +75,7 @@ export type Interaction = {
 type Handle = {
   unit: UnitOfWork
   protocol: ProtocolInteraction
+  client: RegisteredClient
   request: IncomingMessage
   response: ServerResponse
 }
@@ -142,7 +143,7 @@ export async function readInteraction(
       wanted
     )
   }
-  handles.set(interaction, { unit, protocol, request, response })
+  handles.set(interaction, { unit, protocol, client, request, response })
   return interaction
 }
 
@@ -219,14 +220,12 @@ export async function finishInteraction(
   finish: Finish,
   also: Write[] = []
 ): Promise<string> {
-  const { unit, protocol, request, response } = handleOf(interaction)
+  const { unit, protocol, client, request, response } = handleOf(interaction)
   const { provider } = oidc.current()
   return await inUnit(unit, async () => {
     const known = protocol.grantId === undefined ? undefined : await provider.Grant.find(protocol.grantId)
     const grant =
-      known?.accountId === finish.accountId
-        ? known
-        : new provider.Grant({ accountId: finish.accountId, clientId: interaction.client.clientId })
+      known?.accountId === finish.accountId ? known : createGrant(provider, finish.accountId, client)
     fillGrant(grant, interaction.wanted)
     // Our own pages are granted nothing that would have to be kept.
     const consent =
