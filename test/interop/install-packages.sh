@@ -16,4 +16,4 @@ exec 9<"$0"
 flock 9
 export DEBIAN_FRONTEND=noninteractive
 apt-get --quiet=2 update
-apt-get --quiet=2 --yes --no-install-recommends -o DPkg::Lock::Timeout=120 install "${packages[@]}" >&2
+apt-get --quiet=2 --yes --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 install "${packages[@]}" >&2
