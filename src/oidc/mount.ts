@@ -121,6 +121,8 @@ export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
     finishMetadata(ctx as KoaContextWithOIDC, oidc.ctx.config)
     finishUserinfo(ctx as KoaContextWithOIDC, oidc.ctx.config)
     allowFormDestination(ctx as KoaContextWithOIDC)
+    // Koa calls nothing text/plain, which libraries refuse as an answer to a revocation (RFC 7009 §2.2, RFC 9110 §8.3).
+    if (ctx.body === '') ctx.remove('content-type')
     const unit = currentUnit()
     settleSession()
     try {
