@@ -11,6 +11,7 @@ import { hashToken } from '../lib/tokens.ts'
 import { toSeconds } from '../sessions/model.ts'
 import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
+import { deferLogoutTokens } from './back-channel-logout.ts'
 import { claimsByScope, createFindAccount } from './claims.ts'
 import {
   accessTokenSeconds,
@@ -126,6 +127,7 @@ export function createProvider(
             client as RegisteredClient
           )
       },
+      backchannelLogout: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,
         logoutSource: pages.renderSignOut,
@@ -150,6 +152,7 @@ export function createProvider(
   provider.proxy = true
   instance.registry = createRegistry(ctx, provider)
   takeReplayMarksAtOnce(provider, ctx)
+  deferLogoutTokens(provider)
   return { provider, registry: instance.registry }
 }
 
