@@ -1,6 +1,7 @@
 // Reads a registration that somebody sent: every member checked, every fault told at once, nothing unknown let in.
 import { type Installation, members } from './member-model.ts'
 import { type ClientMetadata, type Fault, grantTypes, secretKeeping } from './model.ts'
+import { findProfileContradictions, profileDefaults } from './profile-model.ts'
 
 export type ParseOutcome = { ok: true; metadata: ClientMetadata } | { ok: false; faults: Fault[] }
 
@@ -58,6 +59,7 @@ function withDefaults(input: Record<string, unknown>): Record<string, unknown> {
     resources: [],
     first_party: false,
     introspection: false,
+    ...profileDefaults(given),
     ...given
   }
 }
@@ -111,12 +113,19 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
       'token_endpoint_auth_method',
       'must not be none with client_credentials: anybody could be this client'
     )
+  if (metadata.require_pkce === false && method === 'none')
+    fault('require_pkce', 'must not be false for a client that has no secret')
   if (metadata.introspection && method === 'none')
     fault('introspection', 'needs a client that can prove who it is')
   // The library takes an absent scope for "all of OpenID Connect's", so one without any would open more than it says.
   if (people && metadata.scope !== undefined && !metadata.scope.split(' ').includes('openid'))
     fault('scope', 'must hold openid where people sign in')
-  return [...faults, ...findKeyContradictions(metadata), ...findTokenContradictions(metadata)]
+  return [
+    ...faults,
+    ...findKeyContradictions(metadata),
+    ...findTokenContradictions(metadata),
+    ...findProfileContradictions(metadata)
+  ]
 }
 
 function findTokenContradictions(metadata: ClientMetadata): Fault[] {

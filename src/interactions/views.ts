@@ -1,7 +1,14 @@
 // What the pages of a sign-in may show, and its words.
 import type { PasswordFault } from '../credentials/model.ts'
-import { definePage, webUrl } from '../http/view.ts'
+import { definePage } from '../http/view.ts'
 import { noWaiting, type Waiting, waitInWords, waitingTexts } from '../http/waiting.ts'
+import type { DescribedDetail } from '../oidc/details-model.ts'
+import {
+  type Application,
+  presentApplication,
+  sampleApplication,
+  sampleApplicationWithLogo
+} from './application-views.ts'
 
 /** Samples of what a page says to who tried too often. */
 const waiting: Waiting = { retryAfterSeconds: 120, challenge: null }
@@ -16,7 +23,7 @@ export type SignInData = Waiting & {
   mailCodeUrl: string | null
   /** Whoever is signed in proves it anew. */
   again: boolean
-  clientName: string
+  client: Application
   email: string
   problem: null | 'wrong_credentials' | 'passkey_refused' | 'too_many' | 'work_needed' | 'busy'
   faults: { email?: 'missing' | 'invalid'; password?: 'missing' }
@@ -39,7 +46,7 @@ const signIn: SignInData = {
   passkeyAction: '/interaction/Ab3/sign-in/passkey',
   mailCodeUrl: null,
   again: false,
-  clientName: 'Tidewater Photos',
+  client: sampleApplication,
   email: '',
   problem: null,
   faults: {},
@@ -52,6 +59,7 @@ export const signInPage = definePage<SignInData>(
   'interactions/sign-in',
   {
     fresh: signIn,
+    'with-logo': { ...signIn, client: sampleApplicationWithLogo },
     'wrong-credentials': { ...signIn, email: 'ines.moreau@example.org', problem: 'wrong_credentials' },
     'with-mail': { ...signIn, mailCodeUrl: '/interaction/Ab3/mail-code' },
     again: { ...signIn, email: 'ines.moreau@example.org', again: true },
@@ -67,6 +75,7 @@ export const signInPage = definePage<SignInData>(
     'invalid-email': { ...signIn, email: 'ines.moreau', faults: { email: 'invalid' } }
   },
   data => ({
+    client: presentApplication(data.client),
     problemText:
       data.problem &&
       {
@@ -87,7 +96,7 @@ export const signInPage = definePage<SignInData>(
 export type SignUpData = Waiting & {
   action: string
   signInUrl: string
-  clientName: string
+  client: Application
   email: string
   name: string
   problem: null | 'work_needed' | 'busy'
@@ -102,7 +111,7 @@ export type SignUpData = Waiting & {
 const signUp: SignUpData = {
   action: '/interaction/Ab3/sign-up',
   signInUrl: '/interaction/Ab3/sign-in',
-  clientName: 'Tidewater Photos',
+  client: sampleApplication,
   email: '',
   name: '',
   problem: null,
@@ -117,6 +126,7 @@ export const signUpPage = definePage<SignUpData>(
   'interactions/sign-up',
   {
     fresh: signUp,
+    'with-logo': { ...signUp, client: sampleApplicationWithLogo },
     empty: { ...signUp, faults: { email: 'missing', name: 'missing', password: 'missing' } },
     invalid: {
       ...signUp,
@@ -136,7 +146,8 @@ export const signUpPage = definePage<SignUpData>(
     busy: { ...signUpAgain, problem: 'busy' },
     'work-needed': { ...signUpAgain, problem: 'work_needed', ...working }
   },
-  ({ problem, faults, ...wait }) => ({
+  ({ client, problem, faults, ...wait }) => ({
+    client: presentApplication(client),
     problemText: problem && { ...waitingTexts(wait), busy }[problem],
     faultTexts: {
       email: faults.email && emailFaults[faults.email],
@@ -213,17 +224,12 @@ export const verifyEmailPage = definePage<VerifyEmailData>(
 
 export type ConsentData = {
   action: string
-  client: {
-    name: string
-    host: string
-    logoUrl: string | null
-    policyUrl: string | null
-    termsUrl: string | null
-  }
+  client: Application
   accountName: string
   accountEmail: string
   scopes: string[]
   resources: { name: string; scopes: string[] }[]
+  details: DescribedDetail[]
 }
 
 const scopeWords: Record<string, { title: string; detail: string }> = {
@@ -240,17 +246,12 @@ const scopeWords: Record<string, { title: string; detail: string }> = {
 
 const consent: ConsentData = {
   action: '/interaction/Ab3/consent',
-  client: {
-    name: 'Tidewater Photos',
-    host: 'photos.tidewater.example',
-    logoUrl: null,
-    policyUrl: 'https://photos.tidewater.example/privacy',
-    termsUrl: 'https://photos.tidewater.example/terms'
-  },
+  client: sampleApplication,
   accountName: 'Inès Moreau',
   accountEmail: 'ines.moreau@example.org',
   scopes: ['openid', 'profile', 'email', 'offline_access'],
-  resources: []
+  resources: [],
+  details: []
 }
 
 export const consentPage = definePage<ConsentData>(
@@ -259,7 +260,7 @@ export const consentPage = definePage<ConsentData>(
     usual: consent,
     everything: {
       ...consent,
-      client: { ...consent.client, logoUrl: 'https://photos.tidewater.example/logo.png' },
+      client: sampleApplicationWithLogo,
       scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access', 'photos.archive'],
       resources: [{ name: 'Photo storage', scopes: ['photos:read', 'photos:write'] }]
     },
@@ -268,16 +269,26 @@ export const consentPage = definePage<ConsentData>(
       client: { ...consent.client, policyUrl: null, termsUrl: null },
       scopes: [],
       resources: [{ name: 'urn:demo:api', scopes: ['read'] }]
+    },
+    'with-details': {
+      ...consent,
+      scopes: [],
+      details: [
+        {
+          title: 'Pay from your account',
+          fields: [
+            { label: 'Amount: Currency', value: 'EUR' },
+            { label: 'Amount: Amount', value: '123.50' },
+            { label: 'To', value: 'Kiosk at the harbour' },
+            { label: 'Account: IBAN', value: 'DE02100100109307118603' }
+          ]
+        },
+        { title: 'Read your statements', fields: [{ label: 'Actions', value: 'list, download' }] }
+      ]
     }
   },
   ({ client, scopes }) => ({
-    client: {
-      ...client,
-      initial: [...client.name][0]?.toUpperCase() ?? '?',
-      logoUrl: webUrl(client.logoUrl),
-      policyUrl: webUrl(client.policyUrl),
-      termsUrl: webUrl(client.termsUrl)
-    },
+    client: presentApplication(client),
     permissions: scopes.map(scope =>
       Object.hasOwn(scopeWords, scope)
         ? scopeWords[scope]

@@ -8,14 +8,16 @@ import { PostgresError } from '../db/connect.ts'
 import { flushWithNotices } from './back-channel-logout.ts'
 import { allowFormDestination } from './form-posts.ts'
 import { graceSeconds } from './lifetimes.ts'
+import { finishMetadata } from './metadata.ts'
 import type { Oidc } from './oidc.ts'
+import { finishUserinfo, protectedResourcePath } from './protected-resource.ts'
 import { routes } from './provider.ts'
 import { findLostSuccessor, LostRotation } from './rotation.ts'
 import { settleSession } from './session-adapters.ts'
 import { introspectStructuredToken } from './structured-tokens.ts'
 import { createUnit, currentUnit, inUnit } from './unit-of-work.ts'
 
-/** What is answered from memory. */
+/** What the library is asked for once, and is then answered from memory. */
 export const metadataPaths = [
   '/.well-known/openid-configuration',
   '/.well-known/oauth-authorization-server',
@@ -81,11 +83,23 @@ function handOver(oidc: Oidc, request: FastifyRequest, reply: FastifyReply): Fas
   const { raw } = reply
   for (const name of Object.keys(oidc.headers)) raw.setHeader(name, oidc.headers[name] ?? '')
   reply.hijack()
-  pinHost(request.raw, oidc.issuer)
+  pinHost(request.raw, isForCertificates(oidc, request) ? oidc.mtlsOrigin : oidc.issuer)
   Object.assign(request.raw, { id: request.id })
   inUnit(createUnit(oidc.ctx.now()), () => oidc.current().callback(request.raw, raw))
   return reply
 }
+
+/**
+ * Whether an endpoint of applications is asked at its alias for clients with certificates: proofs and assertions are then
+ * made for that address. What browsers ask has the issuer's only.
+ *
+ * @see RFC 8705 §5, RFC 9449 §4.3
+ */
+const isForCertificates = ({ issuer, mtlsOrigin }: Oidc, { raw, method, routeOptions }: FastifyRequest) =>
+  raw.headers.host === mtlsOrigin.host &&
+  mtlsOrigin !== issuer &&
+  (method === 'POST' || routeOptions.url === routes.userinfo) &&
+  !String(routeOptions.url).startsWith(routes.end_session)
 
 /** URLs that the library emits are made from the request: it gets to see the issuer's host and scheme only. */
 export function pinHost(raw: IncomingMessage, issuer: URL): void {
@@ -105,6 +119,8 @@ export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
   provider.use(async (ctx, next) => {
     await next()
     await introspectStructuredToken(oidc, ctx as KoaContextWithOIDC)
+    finishMetadata(ctx as KoaContextWithOIDC, oidc.ctx.config)
+    finishUserinfo(ctx as KoaContextWithOIDC, oidc.ctx.config)
     allowFormDestination(ctx as KoaContextWithOIDC)
     const unit = currentUnit()
     settleSession()
@@ -172,7 +188,7 @@ export async function readDocument(
 
 /** Discovery and the key set change only with the keys: they are answered from memory, with headers made in advance. */
 function serveMetadata(scope: FastifyInstance, oidc: Oidc): void {
-  for (const path of metadataPaths) {
+  for (const path of [...metadataPaths, protectedResourcePath]) {
     scope.get(path, (request, reply) => {
       const { etag, body, headers } = oidc.document(path)
       const known = request.headers['if-none-match'] === etag

@@ -1,5 +1,6 @@
 // Builds oidc-provider from the settings and the signing keys. A changed key set means a new instance, swapped in whole.
 import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-provider'
+import { responseTypes } from '../clients/model.ts'
 import type { Context } from '../context.ts'
 import { acrLevels } from '../credentials/proof-model.ts'
 import type { Sql } from '../db/connect.ts'
@@ -13,6 +14,7 @@ import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
 import { deferLogoutTokens } from './back-channel-logout.ts'
 import { claimsByScope, createFindAccount } from './claims.ts'
+import { fapi, isFapi } from './fapi.ts'
 import {
   accessTokenSeconds,
   graceSeconds,
@@ -20,7 +22,9 @@ import {
   idTokenSeconds,
   refreshTokenSeconds
 } from './lifetimes.ts'
+import { createMtls } from './mtls.ts'
 import { createInteractionPolicy, createLoadExistingGrant } from './policy.ts'
+import { authenticationFacts } from './protected-resource.ts'
 import {
   createRegistry,
   ownMetadata,
@@ -29,7 +33,14 @@ import {
   resourceServer
 } from './registry.ts'
 import { insertReplayMark } from './repository.ts'
+import { createRichAuthorization, type DetailChecks } from './rich-authorization.ts'
 import { createRotationPolicy } from './rotation.ts'
+import {
+  createAssertionCheck,
+  createSignedMessages,
+  enabledAlgs,
+  signedResponseDefaults
+} from './signed-messages.ts'
 import { mayIntrospect } from './structured-tokens.ts'
 
 /** Where the protocol's endpoints are. */
@@ -57,7 +68,7 @@ export type ProviderInstance = { provider: Provider; registry: Registry }
 export function createProvider(
   ctx: Context,
   keys: PrivateJwk[],
-  { pages, lookups }: { pages: ProtocolPages; lookups: Sql }
+  { pages, lookups, details }: { pages: ProtocolPages; lookups: Sql; details: DetailChecks }
 ): ProviderInstance {
   const { config, now } = ctx
   const secure = config.issuer.startsWith('https:')
@@ -75,7 +86,7 @@ export function createProvider(
     claims: claimsByScope,
     scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'],
     // `none` is what our own account pages ask with: a session is all that they need.
-    responseTypes: ['code', 'none'],
+    responseTypes: [...(config.conformance ? responseTypes : ['code' as const]), 'none'],
     acrValues: [...acrLevels],
     findAccount: createFindAccount(lookups),
     loadExistingGrant: createLoadExistingGrant(lookups, () => provider),
@@ -96,17 +107,14 @@ export function createProvider(
       short: { signed: true, httpOnly: true, sameSite: 'lax', secure }
     },
     clientDefaults: {
-      id_token_signed_response_alg: 'ES256',
+      ...signedResponseDefaults,
       grant_types: ['authorization_code'],
       response_types: ['code']
     },
     extraClientMetadata: { properties: ownMetadata },
-    enabledJWA: {
-      idTokenSigningAlgValues: ['ES256', 'RS256', 'EdDSA', 'HS256'],
-      requestObjectSigningAlgValues: ['ES256', 'RS256', 'PS256', 'EdDSA'],
-      clientAuthSigningAlgValues: ['ES256', 'RS256', 'PS256', 'EdDSA', 'HS256'],
-      dPoPSigningAlgValues: ['ES256', 'EdDSA']
-    },
+    enabledJWA: enabledAlgs,
+    assertJwtClientAuthClaimsAndHeader: createAssertionCheck(ctx),
+    pkce: { required: (_ctx, client) => needsPkce(client as RegisteredClient, config) },
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
@@ -116,10 +124,18 @@ export function createProvider(
         allowedPolicy: (_ctx, client, token) => mayIntrospect(client as RegisteredClient, token)
       },
       revocation: { enabled: true },
-      dPoP: { enabled: true, nonceSecret: deriveKey(config.encryptionKey, 'dpop nonces') },
+      dPoP: {
+        enabled: true,
+        nonceSecret: deriveKey(config.encryptionKey, 'dpop nonces'),
+        requireNonce: ({ oidc }) => config.dpopNonceRequired || isFapi(oidc.client)
+      },
+      fapi,
+      mTLS: createMtls(ctx),
+      ...createSignedMessages(ctx),
+      richAuthorizationRequests: createRichAuthorization(details),
       resourceIndicators: {
         enabled: true,
-        defaultResource: (_ctx, _client, oneOf) => (oneOf?.length === 1 ? (oneOf[0] ?? []) : []) as string,
+        defaultResource: (_ctx, _client, oneOf) => (oneOf?.length === 1 ? oneOf[0] : oneOf) as string,
         getResourceServerInfo: async (_ctx, identifier, client) =>
           await resourceServer(
             ctx,
@@ -143,6 +159,7 @@ export function createProvider(
     // `null` is what any sandboxed page may call itself, and what URL calls an app's own scheme: nobody's origin.
     clientBasedCORS: (_ctx, origin, client) =>
       origin !== 'null' && (client.redirectUris ?? []).some(uri => URL.parse(uri)?.origin === origin),
+    extraTokenClaims: koa => authenticationFacts(koa),
     ttl: lifetimes(ctx),
     // Key sets, sector identifiers, notices: all through the guard.
     fetch: (url, options) => fetchOutbound(config, url as string, options as OutboundOptions),
@@ -155,6 +172,10 @@ export function createProvider(
   deferLogoutTokens(provider)
   return { provider, registry: instance.registry }
 }
+
+/** Whoever has no secret, always; whoever has one, unless its registration or the test suite's profile says otherwise. */
+const needsPkce = (client: RegisteredClient, { conformance }: Context['config']): boolean =>
+  client.clientAuthMethod === 'none' || (client.require_pkce ?? !conformance)
 
 function lifetimes({ config, now }: Context): NonNullable<Configuration['ttl']> {
   const seconds = () => toSeconds(now())

@@ -1,12 +1,13 @@
 // Applications and resources as the protocol asks for them: in memory, loaded when first needed, dropped when they change.
 // The library's own cache holds a hundred and costs a look-up and a hash each time.
 import { type Client, errors, type Provider, type ResourceServer } from 'oidc-provider'
-import { allowedScopes, ownClientId, type Resource } from '../clients/model.ts'
+import { allowedScopes, ownClientId, type Resource, type SecurityProfile } from '../clients/model.ts'
 import { findClient, findResource } from '../clients/repository.ts'
 import { clientSecretKey, hashedSecretPrefix, protocolMetadata } from '../clients/service.ts'
 import type { Context } from '../context.ts'
 import { equalBytes, hashToken } from '../lib/tokens.ts'
 import { accountClientMetadata } from './account-client.ts'
+import { limitKeyRequests } from './client-keys.ts'
 import { accessTokenSeconds } from './lifetimes.ts'
 
 /** A change reaches every node by NOTIFY; should one get lost, the entry is good for this long. */
@@ -46,6 +47,8 @@ export type RegisteredClient = Client & {
   access_token_signing_alg?: string
   /** How surely people must prove who they are to use it. */
   required_acr?: string
+  /** Whether its authorization requests need PKCE; undefined: they do. */
+  require_pkce?: boolean
   /** Its whole scope: the library is told only of OpenID Connect's. */
   registered_scope: string | null
   access_token_format?: 'jwt' | 'opaque'
@@ -54,6 +57,7 @@ export type RegisteredClient = Client & {
   refresh_token_idle_seconds?: number
   refresh_token_absolute_seconds?: number
   refresh_token_grace_seconds?: number
+  security_profile?: SecurityProfile
   refresh_token_rotation?: boolean
 }
 export const ownMetadata = [
@@ -62,7 +66,9 @@ export const ownMetadata = [
   'resources',
   'access_token_signing_alg',
   'required_acr',
+  'require_pkce',
   'registered_scope',
+  'security_profile',
   'access_token_format',
   'access_token_lifetime_seconds',
   'id_token_lifetime_seconds',
@@ -91,7 +97,7 @@ export function createRegistry(ctx: Context, provider: Provider): Registry {
     const row = id.includes('\0') ? null : await findClient(ctx.sql, id)
     return row === null
       ? undefined
-      : new model({ ...protocolMetadata(row, key), registered_scope: row.scope })
+      : limitKeyRequests(ctx, new model({ ...protocolMetadata(row, key), registered_scope: row.scope }))
   })
   model.find = async id => (typeof id === 'string' && id !== '' ? await clients.find(id) : undefined)
   const compareClear = model.prototype.compareClientSecret

@@ -167,7 +167,11 @@ function consentNeeded(
 ): Consent | null {
   const asked = prompt.split(' ').includes('consent')
   if (asked || (client.applicationType === 'native' && !client.first_party)) return wanted
-  return client.first_party ? null : missing
+  if (!client.first_party) return missing
+  // What the operator decided once is what an application may see, not what it does for a person.
+  return wanted.details === undefined
+    ? null
+    : { scopes: [], claims: [], resources: {}, details: wanted.details }
 }
 
 function describeClient(client: RegisteredClient, redirectUri: string): InteractionClient {
@@ -225,7 +229,9 @@ export async function finishInteraction(
   return await inUnit(unit, async () => {
     const known = protocol.grantId === undefined ? undefined : await provider.Grant.find(protocol.grantId)
     const grant =
-      known?.accountId === finish.accountId ? known : createGrant(provider, finish.accountId, client)
+      known?.accountId === finish.accountId && interaction.wanted.details === undefined
+        ? known
+        : createGrant(provider, finish.accountId, client)
     fillGrant(grant, interaction.wanted)
     // Our own pages are granted nothing that would have to be kept.
     const consent =
