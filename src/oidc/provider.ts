@@ -23,6 +23,7 @@ import {
   refreshTokenSeconds
 } from './lifetimes.ts'
 import { createMtls } from './mtls.ts'
+import { createPairwiseIdentifier } from './pairwise.ts'
 import { createInteractionPolicy, createLoadExistingGrant } from './policy.ts'
 import { authenticationFacts } from './protected-resource.ts'
 import {
@@ -88,6 +89,8 @@ export function createProvider(
     // `none` is what our own account pages ask with: a session is all that they need.
     responseTypes: [...(config.conformance ? responseTypes : ['code' as const]), 'none'],
     acrValues: [...acrLevels],
+    subjectTypes: ['public', 'pairwise'],
+    pairwiseIdentifier: createPairwiseIdentifier(config),
     findAccount: createFindAccount(lookups),
     loadExistingGrant: createLoadExistingGrant(lookups, () => provider),
     interactions: {
