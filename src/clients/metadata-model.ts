@@ -2,6 +2,7 @@
 import { type Installation, members } from './member-model.ts'
 import { type ClientMetadata, type Fault, grantTypes, secretKeeping } from './model.ts'
 import { findProfileContradictions, profileDefaults } from './profile-model.ts'
+import { findSubjectContradictions } from './subject-model.ts'
 
 export type ParseOutcome = { ok: true; metadata: ClientMetadata } | { ok: false; faults: Fault[] }
 
@@ -124,6 +125,7 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
     ...faults,
     ...findKeyContradictions(metadata),
     ...findTokenContradictions(metadata),
+    ...findSubjectContradictions(metadata),
     ...findProfileContradictions(metadata)
   ]
 }
