@@ -12,6 +12,7 @@ export type Storage = {
   /** Only reads go here: writes are queued in the unit of work. */
   lookups: Sql
   now: () => Date
+  encryptionKey: Buffer
   refreshTokenGraceSeconds: number
   sessionAbsoluteSeconds: number
   secondFactor: { requiredRoles: string[] }

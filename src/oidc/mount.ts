@@ -5,13 +5,15 @@ import { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
 import { PostgresError } from '../db/connect.ts'
+import { requestContext } from '../http/request-context.ts'
 import { allowFormDestination } from './form-posts.ts'
 import type { Oidc } from './oidc.ts'
+import { slowDown } from './polling.ts'
 import { routes } from './provider.ts'
 import { findLostSuccessor, LostRotation } from './rotation.ts'
 import { settleSession } from './session-adapters.ts'
 import { introspectStructuredToken } from './structured-tokens.ts'
-import { createUnit, currentUnit, flushUnit, inUnit } from './unit-of-work.ts'
+import { createUnit, currentUnit, flushUnit, inUnit, type UnitOfWork } from './unit-of-work.ts'
 
 /** What is answered from memory. */
 export const metadataPaths = [
@@ -27,16 +29,26 @@ const paths: [string[], string[]][] = [
       routes.authorization,
       `${routes.authorization}/:uid`,
       routes.end_session,
-      `${routes.end_session}/success`
+      `${routes.end_session}/success`,
+      `${routes.code_verification}/:uid`
     ]
   ],
   [['GET', 'POST', 'OPTIONS'], [routes.userinfo]],
   [['POST'], [`${routes.end_session}/confirm`]],
   [
     ['POST', 'OPTIONS'],
-    [routes.token, routes.introspection, routes.revocation, routes.pushed_authorization_request]
+    [
+      routes.token,
+      routes.introspection,
+      routes.revocation,
+      routes.pushed_authorization_request,
+      routes.device_authorization
+    ]
   ]
 ]
+
+/** Where what happens is told to a person or recorded, with whoever asks for it. */
+const askerPaths = new Set([routes.device_authorization, `${routes.code_verification}/:uid`])
 
 /** Registers the protocol's endpoints. */
 export async function mountProvider(app: FastifyInstance, oidc: Oidc): Promise<void> {
@@ -76,12 +88,22 @@ function turnPostsToGets(scope: FastifyInstance): void {
 }
 
 function handOver(oidc: Oidc, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const { raw } = reply
-  for (const name of Object.keys(oidc.headers)) raw.setHeader(name, oidc.headers[name] ?? '')
+  const unit = createUnit(oidc.ctx.now())
+  // First: the headers that tell the address behind a proxy are gone afterwards.
+  if (askerPaths.has(request.routeOptions.url ?? ''))
+    unit.asker = requestContext(oidc.ctx, request).request ?? null
+  return letAnswer(oidc, { raw: Object.assign(request.raw, { id: request.id }), reply, unit })
+}
+
+/** Has the library answer `raw`, which need not be the request that came, by way of `reply`. */
+export function letAnswer(
+  oidc: Oidc,
+  { raw, reply, unit }: { raw: IncomingMessage; reply: FastifyReply; unit: UnitOfWork }
+): FastifyReply {
+  for (const name of Object.keys(oidc.headers)) reply.raw.setHeader(name, oidc.headers[name] ?? '')
   reply.hijack()
-  pinHost(request.raw, oidc.issuer)
-  Object.assign(request.raw, { id: request.id })
-  inUnit(createUnit(oidc.ctx.now()), () => oidc.current().callback(request.raw, raw))
+  pinHost(raw, oidc.issuer)
+  inUnit(unit, () => oidc.current().callback(raw, reply.raw))
   return reply
 }
 
@@ -104,6 +126,7 @@ export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
     await next()
     await introspectStructuredToken(oidc, ctx as KoaContextWithOIDC)
     allowFormDestination(ctx as KoaContextWithOIDC)
+    await slowDown(oidc, ctx as KoaContextWithOIDC)
     const unit = currentUnit()
     settleSession()
     try {

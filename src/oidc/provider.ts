@@ -13,6 +13,7 @@ import { toSeconds } from '../sessions/model.ts'
 import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
 import { claimsByScope, createFindAccount } from './claims.ts'
+import { completeDeviceFlow, deviceFlow } from './device-flow.ts'
 import { createInteractionPolicy, createLoadExistingGrant } from './policy.ts'
 import {
   createRegistry,
@@ -34,7 +35,9 @@ export const routes = {
   introspection: '/introspect',
   revocation: '/revoke',
   end_session: '/session/end',
-  pushed_authorization_request: '/par'
+  pushed_authorization_request: '/par',
+  device_authorization: '/device/auth',
+  code_verification: '/device'
 }
 
 /** How the library's own moments become pages: the texts are ours, the forms are its. */
@@ -105,6 +108,7 @@ export function createProvider(
         allowedPolicy: (_ctx, client, token) => mayIntrospect(client as RegisteredClient, token)
       },
       revocation: { enabled: true },
+      deviceFlow: deviceFlow(pages),
       dPoP: { enabled: true, nonceSecret: deriveKey(config.encryptionKey, 'dpop nonces') },
       resourceIndicators: {
         enabled: true,
@@ -141,6 +145,7 @@ export function createProvider(
   provider.proxy = true
   instance.registry = createRegistry(ctx, provider)
   takeReplayMarksAtOnce(provider, ctx)
+  completeDeviceFlow(provider)
   return { provider, registry: instance.registry }
 }
 
@@ -155,6 +160,7 @@ function lifetimes({ config, now }: Context): NonNullable<Configuration['ttl']> 
     ClientCredentials: (_ctx, token) =>
       token.resourceServer?.accessTokenTTL ?? config.accessTokenLifetimeSeconds,
     AuthorizationCode: 60,
+    DeviceCode: config.deviceCodeLifetimeSeconds,
     IdToken: config.idTokenLifetimeSeconds,
     Interaction: config.interactionLifetimeSeconds,
     // A grant outlives every refresh token that it can have.
