@@ -192,7 +192,7 @@ t.test('the device grant', async t => {
     })
     const { client_id } = console
     const refused = await post(service, '/device/auth', { scope: 'openid', client_id })
-    t.match(refused.body, { error: 'invalid_request' })
+    t.match(refused, { status: 401, body: { error: 'invalid_client' } })
     t.equal(
       (
         await post(
