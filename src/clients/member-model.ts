@@ -110,9 +110,9 @@ const responseModes = [
 ] as const
 
 /** Signatures of clients that are believed. */
-const clientAlgs = ['ES256', 'RS256', 'PS256', 'EdDSA']
-const encryptionAlgs = ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A256KW']
-const encryptionEncs = ['A128CBC-HS256', 'A256CBC-HS512', 'A128GCM', 'A256GCM']
+export const clientAlgs = ['ES256', 'RS256', 'PS256', 'EdDSA'] as const
+export const encryptionAlgs = ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A256KW'] as const
+export const encryptionEncs = ['A128CBC-HS256', 'A256CBC-HS512', 'A128GCM', 'A256GCM'] as const
 
 const encrypted =
   (allowed: readonly string[]) =>

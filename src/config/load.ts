@@ -27,7 +27,8 @@ export function loadConfig(
   const fault = (setting: string, message: string) => void faults.push({ setting, message })
   const settings = readSettings(environment, fault)
 
-  const issuer = parseIssuer(settings.ISSUER || `http://localhost:${settings.PORT}`, fault)
+  const scheme = settings.TLS_CERT_FILE === '' ? 'http' : 'https'
+  const issuer = parseIssuer(settings.ISSUER || `${scheme}://localhost:${settings.PORT}`, fault)
   const conformance = settings.PROFILE === 'conformance'
   const development = issuer !== null && (conformance ? isForTests(issuer) : isLoopback(issuer))
   if (issuer !== null && !development) checkProduction(settings, issuer, fault)

@@ -17,6 +17,8 @@ export function parseProtocol(settings: Settings, issuer: URL | null, fault: Add
   if (conformance && issuer !== null && !isForTests(issuer))
     fault('PROFILE', 'may be conformance only where ISSUER is a loopback address or a host under .test')
   const networks = parseNetworks('OUTBOUND_ALLOWED_NETWORKS', settings.OUTBOUND_ALLOWED_NETWORKS, fault)
+  if (settings.TLS_CERT_FILE !== '' && issuer?.protocol === 'http:')
+    fault('ISSUER', 'must start with https:// where TLS_CERT_FILE is set: nothing else is served then')
   return {
     conformance,
     conformancePassword: settings.CONFORMANCE_PASSWORD || null,

@@ -10,7 +10,7 @@ export const Settings = Type.Object({
   ISSUER: Type.String({
     default: '',
     description:
-      'The address that people and applications reach Gatehouse at, without a trailing slash. Everything that Gatehouse emits starts with it. Default: http://localhost:PORT, which means development.'
+      'The address that people and applications reach Gatehouse at, without a trailing slash. Everything that Gatehouse emits starts with it. Default: http://localhost:PORT (https with TLS_CERT_FILE), which means development.'
   }),
   HOST: Type.String({
     default: '',

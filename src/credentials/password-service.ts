@@ -18,9 +18,6 @@ import {
 } from './repository.ts'
 import { mayRemove, type RemovalOutcome } from './ways-in-model.ts'
 
-/** A password that somebody wants, and what is known of them, which makes poor passwords. */
-export type NewPassword = { password: unknown; email: string; name: string }
-
 export type PasswordRefusal =
   | { ok: false; reason: 'faulty'; faults: { current?: 'missing' | 'wrong'; password?: PasswordFault } }
   /** After “this wasn't me”, until then. */

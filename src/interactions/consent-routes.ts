@@ -1,6 +1,7 @@
 // What the application asks for, and whether the person agrees; giving up is possible at every step.
 import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
+import { describeDetail } from '../oidc/details-model.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { allow, cancel } from './service.ts'
 import { consentPage } from './views.ts'
@@ -32,12 +33,16 @@ async function showConsent(visit: Visit, oidc: Oidc): Promise<FastifyReply> {
       scopes
     }))
   )
+  const { authorizationDetailsTypes: types } = oidc.ctx.config
   return await show(visit, consentPage, {
     action: `/interaction/${uid}/consent`,
     client: applicationOf(interaction),
     accountName: account?.name ?? '',
     accountEmail: account?.email ?? '',
     scopes: consentNeeded?.scopes ?? [],
-    resources
+    resources,
+    details: (consentNeeded?.details ?? []).map(detail =>
+      describeDetail(detail, types[detail.type] ?? { title: detail.type, schema: {} })
+    )
   })
 }

@@ -17,7 +17,7 @@ import {
   type Steps,
   show,
   showBusy,
-  showWaiting,
+  showRefused,
   unlessBusy,
   type Visit,
   WorkFields,
@@ -47,9 +47,7 @@ export function mountSignIn({ page, form }: Steps, oidc: Oidc): void {
         return await showBusy(visit, outcome, signInPage, signInData(visit, { ...again, problem: 'busy' }))
       if (outcome.ok) return redirect(visit.reply, outcome)
       const data = signInData(visit, { ...again, ...waitingOf(outcome), problem: outcome.reason })
-      return outcome.reason === 'wrong_credentials'
-        ? await show(visit, signInPage, data, 422)
-        : await showWaiting(visit, signInPage, data)
+      return await showRefused(visit, signInPage, data)
     }
   })
   mountPasskeySignIn(form, oidc)

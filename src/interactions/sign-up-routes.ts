@@ -13,7 +13,7 @@ import {
   type Steps,
   show,
   showBusy,
-  showWaiting,
+  showRefused,
   unlessBusy,
   type Visit,
   WorkFields,
@@ -43,7 +43,7 @@ export function mountSignUp({ page, form }: Steps, oidc: Oidc): void {
       if ('faults' in outcome)
         return await show(visit, signUpPage, signUpData(visit, { ...again, faults: outcome.faults }), 422)
       const data = signUpData(visit, { ...again, ...waitingOf(outcome), problem: outcome.reason })
-      return await showWaiting(visit, signUpPage, data)
+      return await showRefused(visit, signUpPage, data)
     }
   })
 }

@@ -2,6 +2,7 @@
 import type { PasswordFault } from '../credentials/model.ts'
 import { definePage } from '../http/view.ts'
 import { noWaiting, type Waiting, waitInWords, waitingTexts } from '../http/waiting.ts'
+import type { DescribedDetail } from '../oidc/details-model.ts'
 import {
   type Application,
   presentApplication,
@@ -228,6 +229,7 @@ export type ConsentData = {
   accountEmail: string
   scopes: string[]
   resources: { name: string; scopes: string[] }[]
+  details: DescribedDetail[]
 }
 
 const scopeWords: Record<string, { title: string; detail: string }> = {
@@ -248,7 +250,8 @@ const consent: ConsentData = {
   accountName: 'Inès Moreau',
   accountEmail: 'ines.moreau@example.org',
   scopes: ['openid', 'profile', 'email', 'offline_access'],
-  resources: []
+  resources: [],
+  details: []
 }
 
 export const consentPage = definePage<ConsentData>(
@@ -266,6 +269,22 @@ export const consentPage = definePage<ConsentData>(
       client: { ...consent.client, policyUrl: null, termsUrl: null },
       scopes: [],
       resources: [{ name: 'urn:demo:api', scopes: ['read'] }]
+    },
+    'with-details': {
+      ...consent,
+      scopes: [],
+      details: [
+        {
+          title: 'Pay from your account',
+          fields: [
+            { label: 'Amount: Currency', value: 'EUR' },
+            { label: 'Amount: Amount', value: '123.50' },
+            { label: 'To', value: 'Kiosk at the harbour' },
+            { label: 'Account: IBAN', value: 'DE02100100109307118603' }
+          ]
+        },
+        { title: 'Read your statements', fields: [{ label: 'Actions', value: 'list, download' }] }
+      ]
     }
   },
   ({ client, scopes }) => ({

@@ -6,7 +6,7 @@ import { ownClientId } from '../clients/model.ts'
 import type { Context } from '../context.ts'
 import { HashingBusy } from '../credentials/hashing-queue.ts'
 import type { ProofOfWork } from '../credentials/proof-of-work-model.ts'
-import { requireCsrf } from '../http/csrf.ts'
+import { ownForm, requireCsrf } from '../http/csrf.ts'
 import { InteractionExpired, withFacts } from '../http/errors.ts'
 import { asText, Field, remember } from '../http/form-fields.ts'
 import { requestContext } from '../http/request-context.ts'
@@ -62,9 +62,9 @@ export function createSteps(app: FastifyInstance, service: Context, oidc: Oidc):
     },
     form: (path, { step, body, act }) => {
       const options = {
+        ...ownForm,
         schema: { params: InteractionParams, body },
-        preValidation: [takeTurn, requireOwnForm],
-        config: { rateLimit: {} }
+        preValidation: [takeTurn, requireOwnForm]
       }
       typed.post(`/interaction/:uid/${path}`, options, async (request, reply) => {
         const visit = await visitOf({ service, oidc }, request, reply)
@@ -169,12 +169,13 @@ export async function show<Data extends object>(
   })
 }
 
-/** The page again, for who has to wait or to work first. */
-export async function showWaiting<Data extends Waiting>(
+/** The page again, for who is refused: 429 where they have to wait or to work first. */
+export async function showRefused<Data extends Waiting>(
   visit: Visit,
   page: Page<Data>,
   data: Data
 ): Promise<FastifyReply> {
+  if (data.retryAfterSeconds === 0) return await show(visit, page, data, 422)
   visit.reply.header('retry-after', data.retryAfterSeconds)
   return await show(visit, page, data, 429)
 }

@@ -13,7 +13,8 @@ export type Storage = {
   lookups: Sql
   now: () => Date
   encryptionKey: Buffer
-  refreshTokenGraceSeconds: number
+  /** For how long a used refresh token of this client is answered with its successor. */
+  graceSecondsOf: (clientId: string) => Promise<number>
   sessionAbsoluteSeconds: number
   secondFactor: { requiredRoles: string[] }
   trustedDeviceDays: number

@@ -9,7 +9,7 @@ import { createToken } from '../lib/tokens.ts'
 import { fromSeconds } from '../sessions/model.ts'
 import { findArtifactByUserCode, updateDeviceCodeDenied } from './approval-repository.ts'
 import type { DeviceInfo } from './device-flow.ts'
-import { letAnswer } from './mount.ts'
+import { letAnswer, pinHost } from './mount.ts'
 import type { Oidc } from './oidc.ts'
 import { routes } from './provider.ts'
 import { describeClient, type InteractionClient } from './service.ts'
@@ -87,5 +87,6 @@ export function confirmDevice(
   })
   raw.push(body)
   raw.push(null)
+  pinHost(raw, oidc.issuer)
   return letAnswer(oidc, { raw, reply, unit })
 }

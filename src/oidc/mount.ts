@@ -7,15 +7,18 @@ import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
 import { PostgresError } from '../db/connect.ts'
 import { requestContext } from '../http/request-context.ts'
 import { allowFormDestination } from './form-posts.ts'
+import { graceSeconds } from './lifetimes.ts'
+import { finishMetadata } from './metadata.ts'
 import type { Oidc } from './oidc.ts'
 import { slowDown } from './polling.ts'
+import { finishUserinfo, protectedResourcePath } from './protected-resource.ts'
 import { routes } from './provider.ts'
 import { findLostSuccessor, LostRotation } from './rotation.ts'
 import { settleSession } from './session-adapters.ts'
 import { introspectStructuredToken } from './structured-tokens.ts'
 import { createUnit, currentUnit, flushUnit, inUnit, type UnitOfWork } from './unit-of-work.ts'
 
-/** What is answered from memory. */
+/** What the library is asked for once, and is then answered from memory. */
 export const metadataPaths = [
   '/.well-known/openid-configuration',
   '/.well-known/oauth-authorization-server',
@@ -92,20 +95,32 @@ function handOver(oidc: Oidc, request: FastifyRequest, reply: FastifyReply): Fas
   // First: the headers that tell the address behind a proxy are gone afterwards.
   if (askerPaths.has(request.routeOptions.url ?? ''))
     unit.asker = requestContext(oidc.ctx, request).request ?? null
+  pinHost(request.raw, isForCertificates(oidc, request) ? oidc.mtlsOrigin : oidc.issuer)
   return letAnswer(oidc, { raw: Object.assign(request.raw, { id: request.id }), reply, unit })
 }
 
-/** Has the library answer `raw`, which need not be the request that came, by way of `reply`. */
+/** Has the library answer `raw`, whose host is pinned and which need not be the request that came, by way of `reply`. */
 export function letAnswer(
   oidc: Oidc,
   { raw, reply, unit }: { raw: IncomingMessage; reply: FastifyReply; unit: UnitOfWork }
 ): FastifyReply {
   for (const name of Object.keys(oidc.headers)) reply.raw.setHeader(name, oidc.headers[name] ?? '')
   reply.hijack()
-  pinHost(raw, oidc.issuer)
   inUnit(unit, () => oidc.current().callback(raw, reply.raw))
   return reply
 }
+
+/**
+ * Whether an endpoint of applications is asked at its alias for clients with certificates: proofs and assertions are then
+ * made for that address. What browsers ask has the issuer's only.
+ *
+ * @see RFC 8705 §5, RFC 9449 §4.3
+ */
+const isForCertificates = ({ issuer, mtlsOrigin }: Oidc, { raw, method, routeOptions }: FastifyRequest) =>
+  raw.headers.host === mtlsOrigin.host &&
+  mtlsOrigin !== issuer &&
+  (method === 'POST' || routeOptions.url === routes.userinfo) &&
+  !String(routeOptions.url).startsWith(routes.end_session)
 
 /** URLs that the library emits are made from the request: it gets to see the issuer's host and scheme only. */
 export function pinHost(raw: IncomingMessage, issuer: URL): void {
@@ -125,6 +140,8 @@ export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
   provider.use(async (ctx, next) => {
     await next()
     await introspectStructuredToken(oidc, ctx as KoaContextWithOIDC)
+    finishMetadata(ctx as KoaContextWithOIDC, oidc.ctx.config)
+    finishUserinfo(ctx as KoaContextWithOIDC, oidc.ctx.config)
     allowFormDestination(ctx as KoaContextWithOIDC)
     await slowDown(oidc, ctx as KoaContextWithOIDC)
     const unit = currentUnit()
@@ -134,11 +151,9 @@ export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
     } catch (error) {
       if (!(error instanceof LostRotation)) return answerFault(oidc, ctx as KoaContextWithOIDC, error)
       try {
-        unit.successor = await findLostSuccessor(
-          oidc.ctx.sql,
-          { now: oidc.ctx.now, ...oidc.ctx.config },
-          error.value
-        )
+        const seconds = graceSeconds(oidc.ctx.config, (ctx as KoaContextWithOIDC).oidc.client)
+        const clock = { now: oidc.ctx.now, graceSeconds: seconds }
+        unit.successor = await findLostSuccessor(oidc.ctx.sql, clock, error.value)
       } catch (gone) {
         return answerFault(oidc, ctx as KoaContextWithOIDC, gone)
       }
@@ -195,7 +210,7 @@ export async function readDocument(
 
 /** Discovery and the key set change only with the keys: they are answered from memory, with headers made in advance. */
 function serveMetadata(scope: FastifyInstance, oidc: Oidc): void {
-  for (const path of metadataPaths) {
+  for (const path of [...metadataPaths, protectedResourcePath]) {
     scope.get(path, (request, reply) => {
       const { etag, body, headers } = oidc.document(path)
       const known = request.headers['if-none-match'] === etag

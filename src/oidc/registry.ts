@@ -1,12 +1,14 @@
 // Applications and resources as the protocol asks for them: in memory, loaded when first needed, dropped when they change.
 // The library's own cache holds a hundred and costs a look-up and a hash each time.
 import { type Client, errors, type Provider, type ResourceServer } from 'oidc-provider'
-import { allowedScopes, ownClientId, type Resource } from '../clients/model.ts'
+import { allowedScopes, ownClientId, type Resource, type SecurityProfile } from '../clients/model.ts'
 import { findClient, findResource } from '../clients/repository.ts'
 import { clientSecretKey, hashedSecretPrefix, protocolMetadata } from '../clients/service.ts'
 import type { Context } from '../context.ts'
 import { equalBytes, hashToken } from '../lib/tokens.ts'
 import { accountClientMetadata } from './account-client.ts'
+import { limitKeyRequests } from './client-keys.ts'
+import { accessTokenSeconds } from './lifetimes.ts'
 
 /** A change reaches every node by NOTIFY; should one get lost, the entry is good for this long. */
 const maximumAgeMilliseconds = 60_000
@@ -49,6 +51,14 @@ export type RegisteredClient = Client & {
   require_pkce?: boolean
   /** Its whole scope: the library is told only of OpenID Connect's. */
   registered_scope: string | null
+  access_token_format?: 'jwt' | 'opaque'
+  access_token_lifetime_seconds?: number
+  id_token_lifetime_seconds?: number
+  refresh_token_idle_seconds?: number
+  refresh_token_absolute_seconds?: number
+  refresh_token_grace_seconds?: number
+  security_profile?: SecurityProfile
+  refresh_token_rotation?: boolean
 }
 export const ownMetadata = [
   'first_party',
@@ -57,7 +67,15 @@ export const ownMetadata = [
   'access_token_signing_alg',
   'required_acr',
   'require_pkce',
-  'registered_scope'
+  'registered_scope',
+  'security_profile',
+  'access_token_format',
+  'access_token_lifetime_seconds',
+  'id_token_lifetime_seconds',
+  'refresh_token_idle_seconds',
+  'refresh_token_absolute_seconds',
+  'refresh_token_grace_seconds',
+  'refresh_token_rotation'
 ]
 
 export type Registry = { clients: Cache<RegisteredClient | undefined>; resources: Cache<Resource | null> }
@@ -68,7 +86,10 @@ export function createRegistry(ctx: Context, provider: Provider): Registry {
   const model = provider.Client as unknown as {
     new (metadata: object): RegisteredClient
     find: (id: unknown) => Promise<RegisteredClient | undefined>
-    prototype: { compareClientSecret: (this: { clientSecret?: string }, actual: unknown) => boolean }
+    prototype: {
+      compareClientSecret: (this: { clientSecret?: string }, actual: unknown) => boolean
+      checkClientSecretExpiration: (message: string, errorOverride?: string) => void
+    }
   }
   const clients = createCache(ctx.now, async id => {
     if (id === ownClientId) return new model(accountClientMetadata(ctx.config))
@@ -76,7 +97,7 @@ export function createRegistry(ctx: Context, provider: Provider): Registry {
     const row = id.includes('\0') ? null : await findClient(ctx.sql, id)
     return row === null
       ? undefined
-      : new model({ ...protocolMetadata(row, key), registered_scope: row.scope })
+      : limitKeyRequests(ctx, new model({ ...protocolMetadata(row, key), registered_scope: row.scope }))
   })
   model.find = async id => (typeof id === 'string' && id !== '' ? await clients.find(id) : undefined)
   const compareClear = model.prototype.compareClientSecret
@@ -85,6 +106,17 @@ export function createRegistry(ctx: Context, provider: Provider): Registry {
     if (!clientSecret.startsWith(hashedSecretPrefix)) return compareClear.call(this, actual)
     const expected = Buffer.from(clientSecret.slice(hashedSecretPrefix.length), 'base64url')
     return typeof actual === 'string' && equalBytes(hashToken(actual), expected)
+  }
+  const checkExpiry = model.prototype.checkClientSecretExpiration
+  model.prototype.checkClientSecretExpiration = function (message, errorOverride) {
+    try {
+      checkExpiry.call(this, message, errorOverride)
+    } catch (error) {
+      // The answer to a wrong secret (RFC 6749 §5.2): only its owner is to learn that it has ended.
+      throw error instanceof errors.InvalidClient && errorOverride === undefined
+        ? new errors.InvalidClientAuth(message)
+        : error
+    }
   }
   return { clients, resources: createCache(ctx.now, identifier => findResource(ctx.sql, identifier)) }
 }
@@ -103,11 +135,12 @@ export async function resourceServer(
   if (resource === null || !client.resources?.includes(resource.identifier)) throw new errors.InvalidTarget()
   const alg =
     resource.accessTokenSigningAlg ?? client.access_token_signing_alg ?? ctx.config.accessTokenSigningAlg
+  const accessTokenFormat = client.access_token_format ?? resource.accessTokenFormat
   return {
     audience: resource.identifier,
     scope: allowedScopes({ resources: client.resources, scope: client.registered_scope }, resource).join(' '),
-    accessTokenFormat: resource.accessTokenFormat,
-    accessTokenTTL: resource.accessTokenLifetimeSeconds ?? ctx.config.accessTokenLifetimeSeconds,
-    ...(resource.accessTokenFormat === 'jwt' ? { jwt: { sign: { alg: alg as 'ES256' } } } : {})
+    accessTokenFormat,
+    accessTokenTTL: accessTokenSeconds(ctx.config, client, resource),
+    ...(accessTokenFormat === 'jwt' ? { jwt: { sign: { alg: alg as 'ES256' } } } : {})
   } as ResourceServer
 }

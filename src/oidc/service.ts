@@ -21,7 +21,7 @@ import {
 import { type Consent, mergeConsent, missingConsent, type Progress } from './model.ts'
 import { pinHost } from './mount.ts'
 import type { Oidc } from './oidc.ts'
-import { fillGrant } from './policy.ts'
+import { createGrant, fillGrant } from './policy.ts'
 import type { RegisteredClient } from './registry.ts'
 import { createUnit, flushUnit, inUnit, type UnitOfWork } from './unit-of-work.ts'
 
@@ -77,6 +77,7 @@ export type Interaction = {
 type Handle = {
   unit: UnitOfWork
   protocol: ProtocolInteraction
+  client: RegisteredClient
   request: IncomingMessage
   response: ServerResponse
 }
@@ -146,7 +147,7 @@ export async function readInteraction(
       wanted
     )
   }
-  handles.set(interaction, { unit, protocol, request, response })
+  handles.set(interaction, { unit, protocol, client, request, response })
   return interaction
 }
 
@@ -170,7 +171,11 @@ function consentNeeded(
 ): Consent | null {
   const asked = prompt.split(' ').includes('consent')
   if (asked || (client.applicationType === 'native' && !client.first_party)) return wanted
-  return client.first_party ? null : missing
+  if (!client.first_party) return missing
+  // What the operator decided once is what an application may see, not what it does for a person.
+  return wanted.details === undefined
+    ? null
+    : { scopes: [], claims: [], resources: {}, details: wanted.details }
 }
 
 export function describeClient(client: RegisteredClient, redirectUri: string | null): InteractionClient {
@@ -223,14 +228,14 @@ export async function finishInteraction(
   finish: Finish,
   also: Write[] = []
 ): Promise<string> {
-  const { unit, protocol, request, response } = handleOf(interaction)
+  const { unit, protocol, client, request, response } = handleOf(interaction)
   const { provider } = oidc.current()
   return await inUnit(unit, async () => {
     const known = protocol.grantId === undefined ? undefined : await provider.Grant.find(protocol.grantId)
     const grant =
-      known?.accountId === finish.accountId
+      known?.accountId === finish.accountId && interaction.wanted.details === undefined
         ? known
-        : new provider.Grant({ accountId: finish.accountId, clientId: interaction.client.clientId })
+        : createGrant(provider, finish.accountId, client)
     fillGrant(grant, interaction.wanted)
     // Our own pages are granted nothing that would have to be kept.
     const consent =
