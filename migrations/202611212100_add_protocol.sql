@@ -15,3 +15,11 @@ alter table clients
   add column refresh_token_rotation boolean,
   -- null: never
   add column client_secret_expires_at timestamptz;
+
+-- oidc/: device codes (RFC 8628) and backchannel authentication requests (OpenID Connect CIBA Core 1.0)
+alter table oidc_artifacts
+  -- when the person approved it, by the beginning of their request; compared with accounts.tokens_valid_from
+  add column approved_at timestamptz,
+  -- when its client last asked whether it was approved, and how long it has to wait until it may again
+  add column polled_at timestamptz,
+  add column poll_interval_seconds smallint not null default 5;

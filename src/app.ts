@@ -21,6 +21,7 @@ import { registerRateLimit } from './http/rate-limit.ts'
 import { registerSecurityHeaders } from './http/security-headers.ts'
 import { tlsOptions } from './http/tls.ts'
 import { registerViews } from './http/view.ts'
+import { mountDevice } from './interactions/device-routes.ts'
 import { mountEmailLink } from './interactions/email-link-routes.ts'
 import { mountSignInLink } from './interactions/mail-code-routes.ts'
 import { mountInteractions } from './interactions/routes.ts'
@@ -132,6 +133,7 @@ async function mountPages(pages: FastifyInstance, ctx: Context, oidc: Oidc): Pro
   mountHome(pages, ctx.config)
   mountWellKnown(pages, ctx.config)
   mountInteractions(pages, ctx, oidc)
+  mountDevice(pages, ctx, oidc)
   mountEmailLink(pages, ctx, oidc)
   if (ctx.config.mailSignIn) mountSignInLink(pages, ctx, oidc)
   mountAccount(pages)

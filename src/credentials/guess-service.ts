@@ -186,8 +186,48 @@ export async function takeSignUp(
   return workNeeded(ctx, network, state)
 }
 
+/**
+ * Pays for one guess at a code that belongs to nobody yet, a device's: of the network's allowance, and of one that whoever
+ * is signed in has for such codes. As with `takeGuess`, before the code is looked at; `giveBack` when it was right.
+ */
+export async function takeCodeGuess(
+  ctx: Context,
+  { accountId, proofOfWork }: { accountId: string | null; proofOfWork?: ProofOfWork | undefined }
+): Promise<{ ok: true; guess: Guess } | TooMany | WorkNeeded> {
+  const network = networkKey(ctx, 'guess')
+  const moments = momentsOf(ctx)
+  const worked = network !== null && (await spendWork(ctx, network.scope, proofOfWork))
+  const charged = network && (await consumeBudget(ctx.sql, { ...network, ...moments }, worked))
+  if (network !== null && charged === null) {
+    const [state] = await listBudgets(ctx.sql, [network.keyHash])
+    return workNeeded(ctx, network, state)
+  }
+  const payments = paymentOf(network, charged, worked)
+  const networkExcess = Math.max(0, (charged?.failures ?? 0) - (network?.budget.free ?? 0))
+  if (accountId === null) return { ok: true, guess: { payments, knownDevice: false, networkExcess } }
+
+  const account = { keyHash: keyHash(ctx, 'user_code', accountId), budget: accountBudget }
+  const own = await consumeBudget(ctx.sql, { ...account, ...moments }, false)
+  if (own === null) {
+    await giveBack(ctx, { payments })
+    const [state] = await listBudgets(ctx.sql, [account.keyHash])
+    const retryAfterSeconds = secondsUntil(state?.blockedUntil ?? moments.now, moments.now)
+    return { ok: false, reason: 'too_many', retryAfterSeconds }
+  }
+  const { failures, blockedUntil } = own
+  const payment = {
+    keyHash: account.keyHash,
+    blockedUntil: failures > accountBudget.free ? blockedUntil : never
+  }
+  return { ok: true, guess: { payments: [...payments, payment], knownDevice: false, networkExcess } }
+}
+
 /** Nothing in the database tells which addresses were typed, or where from: who has it alone cannot try them all. */
-function keyHash(ctx: Context, kind: 'account' | 'device' | 'guess' | 'sign_up', name: string): Buffer {
+function keyHash(
+  ctx: Context,
+  kind: 'account' | 'device' | 'guess' | 'sign_up' | 'user_code',
+  name: string
+): Buffer {
   const key = deriveKey(ctx.config.encryptionKey, 'guess budgets')
   return createHmac('sha256', key).update(`${kind}\n${name}`).digest()
 }

@@ -5,17 +5,19 @@ import { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
 import { PostgresError } from '../db/connect.ts'
+import { requestContext } from '../http/request-context.ts'
 import { flushWithNotices } from './back-channel-logout.ts'
 import { allowFormDestination } from './form-posts.ts'
 import { graceSeconds } from './lifetimes.ts'
 import { finishMetadata } from './metadata.ts'
 import type { Oidc } from './oidc.ts'
+import { slowDown } from './polling.ts'
 import { finishUserinfo, protectedResourcePath } from './protected-resource.ts'
 import { routes } from './provider.ts'
 import { findLostSuccessor, LostRotation } from './rotation.ts'
 import { settleSession } from './session-adapters.ts'
 import { introspectStructuredToken } from './structured-tokens.ts'
-import { createUnit, currentUnit, inUnit } from './unit-of-work.ts'
+import { createUnit, currentUnit, inUnit, type UnitOfWork } from './unit-of-work.ts'
 
 /** What the library is asked for once, and is then answered from memory. */
 export const metadataPaths = [
@@ -31,16 +33,26 @@ const paths: [string[], string[]][] = [
       routes.authorization,
       `${routes.authorization}/:uid`,
       routes.end_session,
-      `${routes.end_session}/success`
+      `${routes.end_session}/success`,
+      `${routes.code_verification}/:uid`
     ]
   ],
   [['GET', 'POST', 'OPTIONS'], [routes.userinfo]],
   [['POST'], [`${routes.end_session}/confirm`]],
   [
     ['POST', 'OPTIONS'],
-    [routes.token, routes.introspection, routes.revocation, routes.pushed_authorization_request]
+    [
+      routes.token,
+      routes.introspection,
+      routes.revocation,
+      routes.pushed_authorization_request,
+      routes.device_authorization
+    ]
   ]
 ]
+
+/** Where what happens is told to a person or recorded, with whoever asks for it. */
+const askerPaths = new Set([routes.device_authorization, `${routes.code_verification}/:uid`])
 
 /** Registers the protocol's endpoints. */
 export async function mountProvider(app: FastifyInstance, oidc: Oidc): Promise<void> {
@@ -80,12 +92,22 @@ function turnPostsToGets(scope: FastifyInstance): void {
 }
 
 function handOver(oidc: Oidc, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const { raw } = reply
-  for (const name of Object.keys(oidc.headers)) raw.setHeader(name, oidc.headers[name] ?? '')
-  reply.hijack()
+  const unit = createUnit(oidc.ctx.now())
+  // First: the headers that tell the address behind a proxy are gone afterwards.
+  if (askerPaths.has(request.routeOptions.url ?? ''))
+    unit.asker = requestContext(oidc.ctx, request).request ?? null
   pinHost(request.raw, isForCertificates(oidc, request) ? oidc.mtlsOrigin : oidc.issuer)
-  Object.assign(request.raw, { id: request.id })
-  inUnit(createUnit(oidc.ctx.now()), () => oidc.current().callback(request.raw, raw))
+  return letAnswer(oidc, { raw: Object.assign(request.raw, { id: request.id }), reply, unit })
+}
+
+/** Has the library answer `raw`, whose host is pinned and which need not be the request that came, by way of `reply`. */
+export function letAnswer(
+  oidc: Oidc,
+  { raw, reply, unit }: { raw: IncomingMessage; reply: FastifyReply; unit: UnitOfWork }
+): FastifyReply {
+  for (const name of Object.keys(oidc.headers)) reply.raw.setHeader(name, oidc.headers[name] ?? '')
+  reply.hijack()
+  inUnit(unit, () => oidc.current().callback(raw, reply.raw))
   return reply
 }
 
@@ -124,6 +146,7 @@ export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
     allowFormDestination(ctx as KoaContextWithOIDC)
     // Koa calls nothing text/plain, which libraries refuse as an answer to a revocation (RFC 7009 §2.2, RFC 9110 §8.3).
     if (ctx.body === '') ctx.remove('content-type')
+    await slowDown(oidc, ctx as KoaContextWithOIDC)
     const unit = currentUnit()
     settleSession()
     try {

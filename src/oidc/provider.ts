@@ -14,6 +14,7 @@ import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
 import { deferLogoutTokens } from './back-channel-logout.ts'
 import { claimsByScope, createFindAccount } from './claims.ts'
+import { completeDeviceFlow, deviceFlow } from './device-flow.ts'
 import { fapi, isFapi } from './fapi.ts'
 import {
   accessTokenSeconds,
@@ -53,7 +54,9 @@ export const routes = {
   introspection: '/introspect',
   revocation: '/revoke',
   end_session: '/session/end',
-  pushed_authorization_request: '/par'
+  pushed_authorization_request: '/par',
+  device_authorization: '/device/auth',
+  code_verification: '/device'
 }
 
 /** How the library's own moments become pages: the texts are ours, the forms are its. */
@@ -128,6 +131,7 @@ export function createProvider(
         allowedPolicy: (_ctx, client, token) => mayIntrospect(client as RegisteredClient, token)
       },
       revocation: { enabled: true },
+      deviceFlow: deviceFlow(pages),
       dPoP: {
         enabled: true,
         nonceSecret: deriveKey(config.encryptionKey, 'dpop nonces'),
@@ -174,6 +178,7 @@ export function createProvider(
   instance.registry = createRegistry(ctx, provider)
   takeReplayMarksAtOnce(provider, ctx)
   deferLogoutTokens(provider)
+  completeDeviceFlow(provider)
   return { provider, registry: instance.registry }
 }
 
@@ -189,6 +194,7 @@ function lifetimes({ config, now }: Context): NonNullable<Configuration['ttl']> 
     ClientCredentials: (_ctx, token, client) =>
       token.resourceServer?.accessTokenTTL ?? accessTokenSeconds(config, client),
     AuthorizationCode: 60,
+    DeviceCode: config.deviceCodeLifetimeSeconds,
     IdToken: (_ctx, _token, client) => idTokenSeconds(config, client),
     Interaction: config.interactionLifetimeSeconds,
     Grant: (koa, grant) => grantSeconds(config, grant.client ?? koa?.oidc.client),

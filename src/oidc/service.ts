@@ -32,6 +32,7 @@ export type { Progress } from './model.ts'
 export type InteractionClient = {
   clientId: string
   name: string
+  /** Empty for one that has no address on the web. */
   host: string
   logoUri: string | null
   policyUri: string | null
@@ -45,7 +46,8 @@ export type Interaction = {
   /** When this request began: what it finds proven was so then. */
   readAt: Date
   client: InteractionClient
-  redirectUri: string
+  /** Null where a device waits, and the browser goes nowhere. */
+  redirectUri: string | null
   /** Who it will probably be: of the session, or of the application's login_hint. */
   likelyEmail: string
   /** Who is signing in: proven when `authenticated`, else only likely. */
@@ -109,6 +111,8 @@ export async function readInteraction(
 
   const details = protocol.prompt.details as { wanted: Consent } & Partial<LoginDetails>
   const { wanted } = details
+  const { redirect_uri: asked } = protocol.params
+  const redirectUri = typeof asked === 'string' ? asked : null
   const standing = row.account === null ? null : standingOf(protocol, row.account.id)
   // The consent prompt comes up in a session that is signed in; the library has checked that it still is.
   const authenticated =
@@ -117,8 +121,8 @@ export async function readInteraction(
   const interaction: Interaction = {
     uid,
     readAt: unit.startedAt,
-    client: describeClient(client, String(protocol.params.redirect_uri)),
-    redirectUri: String(protocol.params.redirect_uri),
+    client: describeClient(client, redirectUri),
+    redirectUri,
     // Whoever signs up here at another's address must not be shown how its owner wrote it.
     likelyEmail:
       row.account !== null && row.account.id === protocol.session?.accountId
@@ -174,12 +178,12 @@ function consentNeeded(
     : { scopes: [], claims: [], resources: {}, details: wanted.details }
 }
 
-function describeClient(client: RegisteredClient, redirectUri: string): InteractionClient {
-  const host = URL.parse(client.clientUri ?? redirectUri)?.host
+export function describeClient(client: RegisteredClient, redirectUri: string | null): InteractionClient {
+  const host = URL.parse(client.clientUri ?? redirectUri ?? '')?.host
   return {
     clientId: client.clientId,
     name: client.clientName ?? client.clientId,
-    host: host === undefined || host === '' ? redirectUri : host,
+    host: host === undefined || host === '' ? (redirectUri ?? '') : host,
     logoUri: client.logoUri ?? null,
     policyUri: client.policyUri ?? null,
     tosUri: client.tosUri ?? null,
