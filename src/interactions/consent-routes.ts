@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import { sourceOf } from '../http/security-headers.ts'
 import { sendPage } from '../http/view.ts'
+import { isLoopback } from '../lib/urls.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { allow, cancel } from './service.ts'
 import { consentPage } from './views.ts'
@@ -42,7 +43,9 @@ async function showConsent({ reply, interaction }: Visit, oidc: Oidc): Promise<F
       host: client.host,
       logoUrl: client.logoUri,
       policyUrl: client.policyUri,
-      termsUrl: client.tosUri
+      termsUrl: client.tosUri,
+      registeredBy: client.registeredBy,
+      returnsTo: siteOf(interaction.redirectUri)
     },
     accountName: account?.name ?? '',
     accountEmail: account?.email ?? '',
@@ -53,4 +56,10 @@ async function showConsent({ reply, interaction }: Visit, oidc: Oidc): Promise<F
     formAction: source === null ? [] : [source],
     imgSrc: logoSource === null ? [] : [logoSource]
   })
+}
+
+/** The site that a redirect URI leads to; null for a program on the person's device. */
+function siteOf(redirectUri: string): string | null {
+  const url = URL.parse(redirectUri)
+  return url === null || isLoopback(url) || !/^https?:$/.test(url.protocol) ? null : url.host
 }

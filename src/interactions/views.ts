@@ -1,4 +1,5 @@
 // What the pages of a sign-in may show, and its words.
+import type { RegisteredBy } from '../clients/model.ts'
 import type { PasswordFault } from '../credentials/model.ts'
 import { definePage, webUrl } from '../http/view.ts'
 import { noWaiting, type Waiting, waitInWords, waitingTexts } from '../http/waiting.ts'
@@ -219,6 +220,9 @@ export type ConsentData = {
     logoUrl: string | null
     policyUrl: string | null
     termsUrl: string | null
+    registeredBy: RegisteredBy
+    /** The site that the browser goes back to; null: a program on the person's device. */
+    returnsTo: string | null
   }
   accountName: string
   accountEmail: string
@@ -245,7 +249,9 @@ const consent: ConsentData = {
     host: 'photos.tidewater.example',
     logoUrl: null,
     policyUrl: 'https://photos.tidewater.example/privacy',
-    termsUrl: 'https://photos.tidewater.example/terms'
+    termsUrl: 'https://photos.tidewater.example/terms',
+    registeredBy: 'operator',
+    returnsTo: 'photos.tidewater.example'
   },
   accountName: 'Inès Moreau',
   accountEmail: 'ines.moreau@example.org',
@@ -268,9 +274,28 @@ export const consentPage = definePage<ConsentData>(
       client: { ...consent.client, policyUrl: null, termsUrl: null },
       scopes: [],
       resources: [{ name: 'urn:demo:api', scopes: ['read'] }]
+    },
+    'registered-itself': {
+      ...consent,
+      client: { ...consent.client, registeredBy: 'registration' }
+    },
+    'on-this-device': {
+      ...consent,
+      client: { ...consent.client, host: 'localhost:33418', registeredBy: 'registration', returnsTo: null }
+    },
+    'described-by-a-document': {
+      ...consent,
+      client: { ...consent.client, registeredBy: 'client_id_metadata_document', returnsTo: null },
+      scopes: [],
+      resources: [{ name: 'Weather tools', scopes: [] }]
+    },
+    'nothing-but-in': {
+      ...consent,
+      client: { ...consent.client, registeredBy: 'registration' },
+      scopes: []
     }
   },
-  ({ client, scopes }) => ({
+  ({ client, scopes, resources }) => ({
     client: {
       ...client,
       initial: [...client.name][0]?.toUpperCase() ?? '?',
@@ -278,7 +303,7 @@ export const consentPage = definePage<ConsentData>(
       policyUrl: webUrl(client.policyUrl),
       termsUrl: webUrl(client.termsUrl)
     },
-    permissions: scopes.map(scope =>
+    permissions: (scopes.length + resources.length === 0 ? ['openid'] : scopes).map(scope =>
       Object.hasOwn(scopeWords, scope)
         ? scopeWords[scope]
         : { title: scope, detail: 'A permission of this name' }

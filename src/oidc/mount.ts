@@ -8,6 +8,8 @@ import { PostgresError } from '../db/connect.ts'
 import { allowFormDestination } from './form-posts.ts'
 import type { Oidc } from './oidc.ts'
 import { routes } from './provider.ts'
+import { noteUse } from './registered-use.ts'
+import { mountRegistration } from './registration-routes.ts'
 import { findLostSuccessor, LostRotation } from './rotation.ts'
 import { settleSession } from './session-adapters.ts'
 import { introspectStructuredToken } from './structured-tokens.ts'
@@ -55,6 +57,7 @@ export async function mountProvider(app: FastifyInstance, oidc: Oidc): Promise<v
   })
   await app.register(async scope => turnPostsToGets(scope))
   await app.register(async scope => serveMetadata(scope, oidc))
+  if (oidc.ctx.config.registration.mode !== 'off') await mountRegistration(app, oidc)
 }
 
 /**
@@ -106,6 +109,7 @@ export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
     allowFormDestination(ctx as KoaContextWithOIDC)
     const unit = currentUnit()
     settleSession()
+    noteUse(oidc, ctx as KoaContextWithOIDC)
     try {
       await flushUnit(oidc.ctx.sql, unit, { failed: ctx.status >= 400 })
     } catch (error) {
@@ -187,6 +191,8 @@ function serveMetadata(scope: FastifyInstance, oidc: Oidc): void {
         .headers({
           'access-control-allow-origin': '*',
           'access-control-allow-methods': 'GET',
+          // Scripts of MCP clients send their protocol's version along.
+          'access-control-allow-headers': '*',
           'access-control-max-age': '3600'
         })
         .send()

@@ -2,7 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { errors, type Interaction as ProtocolInteraction } from 'oidc-provider'
 import type { AccountFacts } from '../accounts/facts-model.ts'
-import { ownClientId } from '../clients/model.ts'
+import { documentClientWrite } from '../clients/metadata-document-service.ts'
+import { ownClientId, type RegisteredBy } from '../clients/model.ts'
 import type { Context } from '../context.ts'
 import type { FactorFacts } from '../credentials/factor-model.ts'
 import type { Acr, Standing } from '../credentials/proof-model.ts'
@@ -38,6 +39,7 @@ export type InteractionClient = {
   tosUri: string | null
   /** The operator's own: people are not asked for consent. */
   firstParty: boolean
+  registeredBy: RegisteredBy
 }
 
 export type Interaction = {
@@ -135,12 +137,7 @@ export async function readInteraction(
     authenticatedAt: row.authenticationValid ? row.authenticatedAt : null,
     progress: row.progress,
     wanted,
-    consentNeeded: consentNeeded(
-      client,
-      String(protocol.params.prompt ?? ''),
-      missingConsent(row.consent, wanted),
-      wanted
-    )
+    consentNeeded: consentNeeded(client, String(protocol.params.prompt ?? ''), { given: row.consent, wanted })
   }
   handles.set(interaction, { unit, protocol, request, response })
   return interaction
@@ -161,25 +158,36 @@ function standingOf({ prompt, session }: ProtocolInteraction, accountId: string)
 function consentNeeded(
   client: RegisteredClient,
   prompt: string,
-  missing: Consent | null,
-  wanted: Consent
+  { given, wanted }: { given: Consent | null; wanted: Consent }
 ): Consent | null {
-  const asked = prompt.split(' ').includes('consent')
-  if (asked || (client.applicationType === 'native' && !client.first_party)) return wanted
-  return client.first_party ? null : missing
+  if (prompt.split(' ').includes('consent')) return wanted
+  if (client.first_party) return null
+  const isNew = given === null && client.registered_by !== undefined
+  return isNew || client.applicationType === 'native' ? wanted : missingConsent(given, wanted)
 }
 
 function describeClient(client: RegisteredClient, redirectUri: string): InteractionClient {
-  const host = URL.parse(client.clientUri ?? redirectUri)?.host
   return {
     clientId: client.clientId,
     name: client.clientName ?? client.clientId,
-    host: host === undefined || host === '' ? redirectUri : host,
+    host: hostOf(client, redirectUri),
     logoUri: client.logoUri ?? null,
     policyUri: client.policyUri ?? null,
     tosUri: client.tosUri ?? null,
-    firstParty: client.first_party
+    firstParty: client.first_party,
+    registeredBy: client.registered_by ?? 'operator'
   }
+}
+
+/** Where an application lives. What registered itself could claim any `client_uri`: there, what it cannot choose freely. */
+function hostOf({ clientId, clientUri, registered_by }: RegisteredClient, redirectUri: string): string {
+  const described = registered_by === 'client_id_metadata_document'
+  const address = described
+    ? clientId
+    : registered_by === undefined
+      ? (clientUri ?? redirectUri)
+      : redirectUri
+  return URL.parse(address)?.host || redirectUri
 }
 
 export type ProgressChange = { accountId: string | null; authenticatedAt: Date | null; progress: Progress }
@@ -236,7 +244,12 @@ export async function finishInteraction(
         (await unit.interactions.get(interaction.uid))?.consent ?? null,
         finish.agreed
       )
-      also = [...also, upsertConsent(finish.accountId, interaction.client.clientId, agreed, oidc.ctx.now())]
+      const { clientId } = interaction.client
+      also = [
+        ...also,
+        ...(await documentWrites(oidc, interaction.client)),
+        upsertConsent(finish.accountId, clientId, agreed, oidc.ctx.now())
+      ]
     }
     if (finish.authentication !== null)
       unit.proof = { accountId: finish.accountId, at: finish.authentication.provenAt }
@@ -247,6 +260,15 @@ export async function finishInteraction(
     await flushUnit(oidc.ctx.sql, unit, { failed: false })
     return returnTo
   })
+}
+
+/** The row that grant and consent refer to, of an application that only its document describes. */
+async function documentWrites(oidc: Oidc, { clientId, registeredBy }: InteractionClient): Promise<Write[]> {
+  if (registeredBy !== 'client_id_metadata_document') return []
+  const { clients, rowOf } = oidc.current().registry
+  const client = await clients.find(clientId)
+  const row = client && rowOf(client)
+  return row === undefined ? [] : [documentClientWrite(oidc.ctx, row)]
 }
 
 /** Ends the interaction with access_denied. Answers with the URL that the browser goes to next. */
