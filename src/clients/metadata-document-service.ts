@@ -4,9 +4,9 @@ import type { Write } from '../db/batch.ts'
 import { fetchOutbound } from '../http/outbound.ts'
 import { documentFaults, freshSeconds } from './metadata-document-model.ts'
 import type { Client, ClientMetadata, Fault } from './model.ts'
-import { describeFaults, isJson, type Json, policyFaults, underPolicy } from './registration-model.ts'
+import { describeFaults, isJson, type Json } from './registration-model.ts'
 import { upsertDocumentClient } from './registration-repository.ts'
-import { checkMetadata } from './service.ts'
+import { checkSelfDescription } from './self-description-service.ts'
 
 export type DocumentOutcome =
   | { ok: true; metadata: ClientMetadata; freshSeconds: number }
@@ -30,10 +30,8 @@ export async function readClientDocument(ctx: Context, clientId: string): Promis
 
   const { document } = fetched
   const faults = documentFaults(document, clientId)
-  const metadata = underPolicy({ token_endpoint_auth_method: 'none', ...document }, ctx.config)
-  faults.push(...policyFaults(metadata, ctx.config))
   if (faults.length > 0) return wrong(faults)
-  const checked = await checkMetadata(ctx, metadata, { selfRegistered: true })
+  const checked = await checkSelfDescription(ctx, { token_endpoint_auth_method: 'none', ...document })
   return checked.ok
     ? { ok: true, metadata: checked.metadata, freshSeconds: fetched.freshSeconds }
     : wrong(checked.faults)

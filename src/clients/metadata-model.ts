@@ -88,9 +88,11 @@ function contradictionsWhereReadable(metadata: Record<string, unknown>, faults: 
     'grant_types',
     'response_types',
     'token_endpoint_auth_method',
-    'id_token_signed_response_alg'
+    'id_token_signed_response_alg',
+    'scope'
   ]
-  if (structural.some(field => unreadable.has(field))) return []
+  const noList = faults.some(({ field }) => field === 'redirect_uris')
+  if (noList || structural.some(field => unreadable.has(field))) return []
   return findContradictions(metadata as ClientMetadata).filter(({ field }) => !unreadable.has(field))
 }
 

@@ -4,21 +4,15 @@ import { type Context, inTransaction } from '../context.ts'
 import { createId, isId } from '../lib/ids.ts'
 import { createToken, equalBytes, hashToken } from '../lib/tokens.ts'
 import { type Client, type ClientMetadata, type Fault, metadataOf } from './model.ts'
-import {
-  describeFaults,
-  isJson,
-  type Json,
-  policyFaults,
-  registeredMembers,
-  underPolicy
-} from './registration-model.ts'
+import { describeFaults, isJson, type Json, registeredMembers } from './registration-model.ts'
 import {
   consumeInitialAccessToken,
   countNeverUsedClients,
   findInitialAccessToken
 } from './registration-repository.ts'
 import { findClient } from './repository.ts'
-import { addClient, checkMetadata, isSecretOf, overwriteClient, removeClient } from './service.ts'
+import { checkSelfDescription } from './self-description-service.ts'
+import { addClient, isSecretOf, overwriteClient, removeClient } from './service.ts'
 import { readSoftwareStatement } from './software-statement-service.ts'
 
 /** Whoever registers without a token finds no room once so many did and never came back: a table is not to be filled. */
@@ -167,17 +161,14 @@ type ReadOutcome = { ok: true; metadata: ClientMetadata; statement: string | nul
 /** A statement's claims stand above what the application says itself (RFC 7591 §2.3). */
 async function readMetadata(ctx: Context, said: unknown, accepts: Acceptance): Promise<ReadOutcome> {
   if (!isJson(said)) return refused([{ field: '', message: 'the request must be a JSON object' }])
-  const { config } = ctx
-  const believes = Object.keys(config.registration.softwareStatementIssuers).length > 0
+  const believes = Object.keys(ctx.config.registration.softwareStatementIssuers).length > 0
   const statement = believes ? (said.software_statement ?? null) : null
   const stated = statement === null ? null : await readSoftwareStatement(ctx, statement)
   if (stated?.ok === false)
     return { ok: false, reason: 'refused', error: stated.error, error_description: stated.description }
 
-  const metadata = underPolicy({ ...said, ...stated?.claims }, config)
-  const checked = await checkMetadata(ctx, metadata, { selfRegistered: true })
-  const faults = [...policyFaults(metadata, config), ...(checked.ok ? [] : checked.faults)]
-  if (!checked.ok || faults.length > 0) return refused(faults)
+  const checked = await checkSelfDescription(ctx, { ...said, ...stated?.claims })
+  if (!checked.ok) return refused(checked.faults)
   const further = accepts(checked.metadata)
   if (further.length > 0) return refused(further)
   return { ok: true, metadata: checked.metadata, statement: statement as string | null }
