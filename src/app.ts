@@ -21,6 +21,7 @@ import { registerForms } from './http/forms.ts'
 import { mountHealth } from './http/health.ts'
 import { registerRateLimit } from './http/rate-limit.ts'
 import { registerSecurityHeaders } from './http/security-headers.ts'
+import { tlsOptions } from './http/tls.ts'
 import { registerViews } from './http/view.ts'
 import { mountEmailLink } from './interactions/email-link-routes.ts'
 import { mountSignInLink } from './interactions/mail-code-routes.ts'
@@ -143,6 +144,8 @@ function createServer({
   logger,
   now
 }: Pick<AppOptions, 'config' | 'logger' | 'now'>): FastifyInstance {
+  const limits = { headersTimeout: 20_000, maxHeaderSize: 16 * 1024 }
+  const tls = tlsOptions(config)
   const server = {
     trustProxy: config.trustedProxies.length === 0 ? false : config.trustedProxies,
     bodyLimit: 64 * 1024,
@@ -160,7 +163,7 @@ function createServer({
     },
     onProtoPoisoning: 'error' as const,
     onConstructorPoisoning: 'error' as const,
-    http: { headersTimeout: 20_000, maxHeaderSize: 16 * 1024 },
+    ...(tls === null ? { http: limits } : { https: { ...limits, ...tls } }),
     frameworkErrors: answerFrameworkError as never,
     clientErrorHandler: createClientErrorHandler(now)
   }

@@ -2,6 +2,7 @@
 import type { Config } from '../config/schema.ts'
 import { type Installation, members } from './member-model.ts'
 import { type ClientMetadata, type Fault, grantTypes, secretKeeping } from './model.ts'
+import { findProfileContradictions, profileDefaults } from './profile-model.ts'
 
 export type ParseOutcome = { ok: true; metadata: ClientMetadata } | { ok: false; faults: Fault[] }
 
@@ -77,6 +78,7 @@ function withDefaults(input: Record<string, unknown>): Record<string, unknown> {
     resources: [],
     first_party: false,
     introspection: false,
+    ...profileDefaults(given),
     ...given
   }
 }
@@ -132,12 +134,36 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
       'token_endpoint_auth_method',
       'must not be none with client_credentials: anybody could be this client'
     )
+  if (metadata.require_pkce === false && method === 'none')
+    fault('require_pkce', 'must not be false for a client that has no secret')
   if (metadata.introspection && method === 'none')
     fault('introspection', 'needs a client that can prove who it is')
   // The library takes an absent scope for "all of OpenID Connect's", so one without any would open more than it says.
   if (people && metadata.scope !== undefined && !metadata.scope.split(' ').includes('openid'))
     fault('scope', 'must hold openid where people sign in')
-  return [...faults, ...findKeyContradictions(metadata)]
+  return [
+    ...faults,
+    ...findKeyContradictions(metadata),
+    ...findTokenContradictions(metadata),
+    ...findProfileContradictions(metadata)
+  ]
+}
+
+function findTokenContradictions(metadata: ClientMetadata): Fault[] {
+  const faults: Fault[] = []
+  const fault = (field: string, message: string) => void faults.push({ field, message })
+  const { token_endpoint_auth_method: method, dpop_bound_access_tokens: dpop } = metadata
+  const { refresh_token_idle_seconds: idle, refresh_token_absolute_seconds: absolute } = metadata
+
+  // RFC 9700 §2.2.2: a copy of such a token would be as good as the token itself, and nobody would notice it.
+  const bound = dpop === true || metadata.tls_client_certificate_bound_access_tokens === true
+  if (metadata.refresh_token_rotation === false && method === 'none' && !bound)
+    fault('refresh_token_rotation', 'must not be false for a public client whose tokens are bound to no key')
+  if (idle !== undefined && absolute !== undefined && idle > absolute)
+    fault('refresh_token_idle_seconds', 'must not be more than refresh_token_absolute_seconds')
+  if ((metadata.client_secret_expires_at ?? 0) > 0 && secretKeeping(metadata) === 'none')
+    fault('client_secret_expires_at', `is of no use with ${method}: there is no secret`)
+  return faults
 }
 
 function findKeyContradictions(metadata: ClientMetadata): Fault[] {

@@ -85,6 +85,8 @@ export type OtherMetadata = {
   require_auth_time?: boolean
   require_pushed_authorization_requests?: boolean
   dpop_bound_access_tokens?: boolean
+  /** Gatehouse's own: whether authorization requests need PKCE (RFC 9700 §2.1.1); absent: they do. */
+  require_pkce?: boolean
   software_id?: string
   software_version?: string
 }

@@ -109,16 +109,26 @@ export async function overwriteClient(
 }
 
 /**
- * Gives a client a new secret; the old one is worth nothing from then on. Returns it, or null when there is no such
- * client or it has no secret. Tells every node; records `client.secret_replaced`.
+ * Gives a client a new secret, good until `expiresAt` (null: for ever); the old one is worth nothing from then on.
+ * Returns it, or null when there is no such client or it has no secret. Tells every node; records
+ * `client.secret_replaced`.
  */
-export async function replaceClientSecret(ctx: Context, clientId: string): Promise<string | null> {
+export async function replaceClientSecret(
+  ctx: Context,
+  clientId: string,
+  { expiresAt = null }: { expiresAt?: Date | null } = {}
+): Promise<string | null> {
   return await inTransaction(ctx, async tx => {
     const client = await findClient(tx.sql, clientId)
     if (client === null) return null
     const { secret, ...kept } = createSecret(tx, clientId, metadataOf(client))
     if (secret === null) return null
-    await updateClient(tx.sql, { ...client, ...kept, updatedAt: tx.now() })
+    await updateClient(tx.sql, {
+      ...client,
+      ...kept,
+      clientSecretExpiresAt: expiresAt,
+      updatedAt: tx.now()
+    })
     await recordEvent(tx, { type: 'client.secret_replaced', clientId })
     return secret
   })

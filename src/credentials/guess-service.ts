@@ -136,6 +136,24 @@ function workNeeded(
   }
 }
 
+/**
+ * Pays for a guess, and looks at the secret with `check`. A right one comes with the guess, for the caller to give back;
+ * a wrong one with `challenge`, the work that the network's next try needs. The refusals are `takeGuess`'s.
+ */
+export async function tryGuess<Right extends { ok: true }, Reason extends string>(
+  ctx: Context,
+  pays: Try,
+  check: () => Promise<Right | { ok: false; reason: Reason }>
+): Promise<
+  (Right & { guess: Guess }) | { ok: false; reason: Reason; challenge: string | null } | TooMany | WorkNeeded
+> {
+  const taken = await takeGuess(ctx, pays)
+  if (!taken.ok) return taken
+  const { guess } = taken
+  const outcome = await check()
+  return outcome.ok ? { ...outcome, guess } : { ...outcome, challenge: workAhead(ctx, guess) }
+}
+
 /** The work that the network's next guess needs, to be done while the person types; null where none is needed. */
 export function workAhead(ctx: Context, { networkExcess }: Guess): string | null {
   const network = networkKey(ctx, 'guess')

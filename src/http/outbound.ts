@@ -3,8 +3,9 @@
 import { lookup } from 'node:dns'
 import { type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
-import { BlockList, isIP, type LookupFunction } from 'node:net'
+import { type BlockList, isIP, type LookupFunction } from 'node:net'
 import type { Config } from '../config/schema.ts'
+import { isListed, toBlockList } from '../lib/networks.ts'
 
 const timeoutMs = 5000
 const maxAnswerBytes = 1024 * 1024
@@ -29,7 +30,7 @@ const special = toBlockList([
   '203.0.113.0/24',
   '224.0.0.0/4',
   '240.0.0.0/4',
-  '::/127',
+  '::/96',
   '64:ff9b::/96',
   '64:ff9b:1::/48',
   '100::/63',
@@ -45,28 +46,16 @@ const special = toBlockList([
   'ff00::/8'
 ])
 
-function toBlockList(networks: readonly string[]): BlockList {
-  const list = new BlockList()
-  for (const network of networks) {
-    const [address = '', bits] = network.split('/')
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-    if (bits === undefined) list.addAddress(address, family)
-    else list.addSubnet(address, Number(bits), family)
-  }
-  return list
-}
-
 /** Of an installation: which of the special-use networks are its own. */
 const allowedLists = new WeakMap<string[], BlockList>()
 
 type Standing = 'public' | 'own' | 'refused'
 
 function standingOf(address: string, allowedNetworks: string[]): Standing {
-  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
   const allowed = allowedLists.get(allowedNetworks) ?? toBlockList(allowedNetworks)
   allowedLists.set(allowedNetworks, allowed)
-  if (allowed.check(address, family)) return 'own'
-  return special.check(address, family) ? 'refused' : 'public'
+  if (isListed(allowed, address)) return 'own'
+  return isListed(special, address) ? 'refused' : 'public'
 }
 
 /**

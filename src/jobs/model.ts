@@ -22,6 +22,18 @@ export type Queue = {
   deadLetter?: string
 }
 
+/** What an account's owner should hear of before long. */
+const alarm: Omit<Queue, 'name'> = {
+  retryLimit: 5,
+  retryDelay: 5,
+  retryDelayMax: 600,
+  expireInSeconds: 60,
+  deleteAfterSeconds: 3600,
+  policy: 'standard',
+  notify: true,
+  pollSeconds: 60
+}
+
 /** A queue named as `deadLetter` stands before the queue that names it. */
 export const queues: Queue[] = [
   {
@@ -48,28 +60,8 @@ export const queues: Queue[] = [
     pollSeconds: 10,
     deadLetter: 'mail-failed'
   },
-  {
-    name: 'guessing-slowed',
-    retryLimit: 5,
-    retryDelay: 5,
-    retryDelayMax: 600,
-    expireInSeconds: 60,
-    deleteAfterSeconds: 3600,
-    policy: 'standard',
-    notify: true,
-    pollSeconds: 60
-  },
-  {
-    name: 'new-device',
-    retryLimit: 5,
-    retryDelay: 5,
-    retryDelayMax: 600,
-    expireInSeconds: 60,
-    deleteAfterSeconds: 3600,
-    policy: 'standard',
-    notify: true,
-    pollSeconds: 60
-  },
+  { name: 'guessing-slowed', ...alarm },
+  { name: 'new-device', ...alarm },
   {
     // Not retried: the next turn is already queued when one starts.
     name: 'upkeep',

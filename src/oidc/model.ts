@@ -3,10 +3,17 @@
 import type { AccountFacts } from '../accounts/facts-model.ts'
 import type { FactorFacts } from '../credentials/factor-model.ts'
 import type { Proof } from '../credentials/proof-model.ts'
+import { type AuthorizationDetail, detailsBeyond } from './details-model.ts'
 
 export type Payload = Record<string, unknown>
 
-export type Consent = { scopes: string[]; claims: string[]; resources: Record<string, string[]> }
+export type Consent = {
+  scopes: string[]
+  claims: string[]
+  resources: Record<string, string[]>
+  /** Authorization details are agreed to for one request, and never kept as agreed. */
+  details?: AuthorizationDetail[]
+}
 
 /** Gatehouse's part of an interaction; see interactions/. */
 export type Progress = {
@@ -61,7 +68,7 @@ export type StoredToken = {
 const emptyConsent: Consent = { scopes: [], claims: [], resources: {} }
 const union = (a: readonly string[], b: readonly string[]) => [...new Set([...a, ...b])]
 
-/** What was agreed to before and now, together. */
+/** What was agreed to before and now, together, as it is kept. */
 export function mergeConsent(a: Consent | null, b: Consent): Consent {
   const { scopes, claims, resources } = a ?? emptyConsent
   const identifiers = union(Object.keys(resources), Object.keys(b.resources))
@@ -76,7 +83,8 @@ export function mergeConsent(a: Consent | null, b: Consent): Consent {
 
 /** What `wanted` asks for beyond `given`; null when that is nothing. */
 export function missingConsent(given: Consent | null, wanted: Consent): Consent | null {
-  const { scopes, claims, resources } = given ?? emptyConsent
+  const { scopes, claims, resources, details: held = [] } = given ?? emptyConsent
+  const details = detailsBeyond(held, wanted.details ?? [])
   const without = (a: readonly string[], b: readonly string[] | undefined) =>
     a.filter(value => !b?.includes(value))
   const missing = {
@@ -86,9 +94,9 @@ export function missingConsent(given: Consent | null, wanted: Consent): Consent 
       Object.entries(wanted.resources)
         .map(([id, names]) => [id, without(names, resources[id])] as const)
         .filter(([, names]) => names.length > 0)
-    )
+    ),
+    ...(details.length === 0 ? {} : { details })
   }
-  return missing.scopes.length + missing.claims.length + Object.keys(missing.resources).length === 0
-    ? null
-    : missing
+  const count = missing.scopes.length + missing.claims.length + Object.keys(missing.resources).length
+  return count + details.length === 0 ? null : missing
 }

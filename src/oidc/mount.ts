@@ -6,7 +6,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
 import { PostgresError } from '../db/connect.ts'
 import { allowFormDestination } from './form-posts.ts'
+import { graceSeconds } from './lifetimes.ts'
+import { finishMetadata } from './metadata.ts'
 import type { Oidc } from './oidc.ts'
+import { finishUserinfo, protectedResourcePath } from './protected-resource.ts'
 import { routes } from './provider.ts'
 import { noteUse } from './registered-use.ts'
 import { mountRegistration } from './registration-routes.ts'
@@ -15,7 +18,7 @@ import { settleSession } from './session-adapters.ts'
 import { introspectStructuredToken } from './structured-tokens.ts'
 import { createUnit, currentUnit, flushUnit, inUnit } from './unit-of-work.ts'
 
-/** What is answered from memory. */
+/** What the library is asked for once, and is then answered from memory. */
 export const metadataPaths = [
   '/.well-known/openid-configuration',
   '/.well-known/oauth-authorization-server',
@@ -82,11 +85,23 @@ function handOver(oidc: Oidc, request: FastifyRequest, reply: FastifyReply): Fas
   const { raw } = reply
   for (const name of Object.keys(oidc.headers)) raw.setHeader(name, oidc.headers[name] ?? '')
   reply.hijack()
-  pinHost(request.raw, oidc.issuer)
+  pinHost(request.raw, isForCertificates(oidc, request) ? oidc.mtlsOrigin : oidc.issuer)
   Object.assign(request.raw, { id: request.id })
   inUnit(createUnit(oidc.ctx.now()), () => oidc.current().callback(request.raw, raw))
   return reply
 }
+
+/**
+ * Whether an endpoint of applications is asked at its alias for clients with certificates: proofs and assertions are then
+ * made for that address. What browsers ask has the issuer's only.
+ *
+ * @see RFC 8705 §5, RFC 9449 §4.3
+ */
+const isForCertificates = ({ issuer, mtlsOrigin }: Oidc, { raw, method, routeOptions }: FastifyRequest) =>
+  raw.headers.host === mtlsOrigin.host &&
+  mtlsOrigin !== issuer &&
+  (method === 'POST' || routeOptions.url === routes.userinfo) &&
+  !String(routeOptions.url).startsWith(routes.end_session)
 
 /** URLs that the library emits are made from the request: it gets to see the issuer's host and scheme only. */
 export function pinHost(raw: IncomingMessage, issuer: URL): void {
@@ -106,6 +121,8 @@ export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
   provider.use(async (ctx, next) => {
     await next()
     await introspectStructuredToken(oidc, ctx as KoaContextWithOIDC)
+    finishMetadata(ctx as KoaContextWithOIDC, oidc.ctx.config)
+    finishUserinfo(ctx as KoaContextWithOIDC, oidc.ctx.config)
     allowFormDestination(ctx as KoaContextWithOIDC)
     const unit = currentUnit()
     settleSession()
@@ -115,11 +132,9 @@ export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
     } catch (error) {
       if (!(error instanceof LostRotation)) return answerFault(oidc, ctx as KoaContextWithOIDC, error)
       try {
-        unit.successor = await findLostSuccessor(
-          oidc.ctx.sql,
-          { now: oidc.ctx.now, ...oidc.ctx.config },
-          error.value
-        )
+        const seconds = graceSeconds(oidc.ctx.config, (ctx as KoaContextWithOIDC).oidc.client)
+        const clock = { now: oidc.ctx.now, graceSeconds: seconds }
+        unit.successor = await findLostSuccessor(oidc.ctx.sql, clock, error.value)
       } catch (gone) {
         return answerFault(oidc, ctx as KoaContextWithOIDC, gone)
       }
@@ -176,7 +191,7 @@ export async function readDocument(
 
 /** Discovery and the key set change only with the keys: they are answered from memory, with headers made in advance. */
 function serveMetadata(scope: FastifyInstance, oidc: Oidc): void {
-  for (const path of metadataPaths) {
+  for (const path of [...metadataPaths, protectedResourcePath]) {
     scope.get(path, (request, reply) => {
       const { etag, body, headers } = oidc.document(path)
       const known = request.headers['if-none-match'] === etag

@@ -13,7 +13,7 @@ export function noteUse(oidc: Oidc, ctx: KoaContextWithOIDC): void {
   const client = ctx.oidc?.client as RegisteredClient | undefined
   if (client?.registered_by === undefined || ctx.status >= 400) return
   const { issuing } = currentUnit()
-  const row = oidc.current().registry.rowOf(client)
+  const row = oidc.current().registry.registered.rowOf(client)
   if (row === undefined || (issuing.length === 0 && ctx.oidc.route !== 'token')) return
   const write = useWrite(oidc.ctx, row)
   if (write === null) return

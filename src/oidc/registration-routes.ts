@@ -43,7 +43,7 @@ function mountCreation(scope: FastifyInstance, oidc: Oidc): void {
     const taken =
       conformance || initialAccessToken !== null ? { ok: true as const } : await takeRegistration(ctx)
     if (!taken.ok) return tooMany(reply, taken.retryAfterSeconds)
-    const { accepts } = oidc.current().registry
+    const { accepts } = oidc.current().registry.registered
     const outcome = await registerItself(ctx, request.body, { initialAccessToken, accepts })
     return outcome.ok ? reply.code(201).send(outcome.information) : refuse(reply, request, outcome)
   })
@@ -60,7 +60,7 @@ function mountManagement(scope: FastifyInstance, oidc: Oidc): void {
     answer(request, reply, await readRegistration(requestContext(oidc.ctx, request), credentialsOf(request)))
   )
   scope.put(url, async (request: ManagementRequest, reply) => {
-    const change = { said: request.body, accepts: oidc.current().registry.accepts }
+    const change = { said: request.body, accepts: oidc.current().registry.registered.accepts }
     const ctx = requestContext(oidc.ctx, request)
     return answer(request, reply, await replaceRegistration(ctx, credentialsOf(request), change))
   })

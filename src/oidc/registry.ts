@@ -4,20 +4,20 @@ import { type Client, errors, Provider, type ResourceServer } from 'oidc-provide
 import { isClientIdUrl } from '../clients/metadata-document-model.ts'
 import {
   allowedScopes,
-  type Client as ClientRow,
   ownClientId,
   type RegisteredBy,
   type Resource,
-  secretKeeping
+  type SecurityProfile
 } from '../clients/model.ts'
-import { narrowed } from '../clients/registration-model.ts'
-import type { Acceptance } from '../clients/registration-service.ts'
 import { findClient, findResource } from '../clients/repository.ts'
-import { clientSecretKey, hashedSecretPrefix, protocolMetadata, toClient } from '../clients/service.ts'
+import { clientSecretKey, hashedSecretPrefix, protocolMetadata } from '../clients/service.ts'
 import type { Context } from '../context.ts'
 import { equalBytes, hashToken } from '../lib/tokens.ts'
 import { accountClientMetadata } from './account-client.ts'
 import { type ClientDocuments, createClientDocuments } from './client-documents.ts'
+import { limitKeyRequests } from './client-keys.ts'
+import { accessTokenSeconds } from './lifetimes.ts'
+import { createRegisteredClients, type RegisteredClients } from './registered-clients.ts'
 
 /** A change reaches every node by NOTIFY; should one get lost, the entry is good for this long. */
 const maximumAgeMilliseconds = 60_000
@@ -56,8 +56,18 @@ export type RegisteredClient = Client & {
   access_token_signing_alg?: string
   /** How surely people must prove who they are to use it. */
   required_acr?: string
+  /** Whether its authorization requests need PKCE; undefined: they do. */
+  require_pkce?: boolean
   /** Its whole scope: the library is told only of OpenID Connect's. */
   registered_scope: string | null
+  access_token_format?: 'jwt' | 'opaque'
+  access_token_lifetime_seconds?: number
+  id_token_lifetime_seconds?: number
+  refresh_token_idle_seconds?: number
+  refresh_token_absolute_seconds?: number
+  refresh_token_grace_seconds?: number
+  security_profile?: SecurityProfile
+  refresh_token_rotation?: boolean
   /** Absent: the operator. */
   registered_by?: Exclude<RegisteredBy, 'operator'>
 }
@@ -67,43 +77,53 @@ export const ownMetadata = [
   'resources',
   'access_token_signing_alg',
   'required_acr',
+  'require_pkce',
   'registered_scope',
+  'security_profile',
+  'access_token_format',
+  'access_token_lifetime_seconds',
+  'id_token_lifetime_seconds',
+  'refresh_token_idle_seconds',
+  'refresh_token_absolute_seconds',
+  'refresh_token_grace_seconds',
+  'refresh_token_rotation',
   'registered_by'
 ]
 
 export type Registry = {
   clients: Cache<RegisteredClient | undefined>
   resources: Cache<Resource | null>
-  /** What the library would not take of metadata that passed our checks. */
-  accepts: Acceptance
-  /** The row of an application that registered itself, as it was when it was loaded. */
-  rowOf: (client: RegisteredClient) => ClientRow | undefined
+  registered: RegisteredClients
 }
 
-type ClientModel = {
+/** The library's class of clients, as far as we use it. */
+export type ClientModel = {
   new (metadata: object): RegisteredClient
   find: (id: unknown) => Promise<RegisteredClient | undefined>
-  prototype: { compareClientSecret: (this: { clientSecret?: string }, actual: unknown) => boolean }
+  prototype: {
+    compareClientSecret: (this: { clientSecret?: string }, actual: unknown) => boolean
+    checkClientSecretExpiration: (message: string, errorOverride?: string) => void
+  }
 }
 
 /** Gives the library clients from our cache, and a comparison for secrets of which only the hash is kept. */
 export function createRegistry(ctx: Context, provider: Provider): Registry {
   const key = clientSecretKey(ctx.config)
   const model = provider.Client as unknown as ClientModel
-  const { toLibrary, accepts, rowOf } = createOwnClients(ctx, model)
+  const registered = createRegisteredClients(ctx, model)
   const documents = ctx.config.clientIdMetadata.enabled ? createClientDocuments(ctx) : null
   const clients = createCache(ctx.now, async id => {
     if (id === ownClientId) return new model(accountClientMetadata(ctx.config))
     if (isClientIdUrl(id)) {
       const described = await documents?.find(id)
-      return described?.ok === true ? toLibrary(described.row) : undefined
+      return described?.ok === true ? registered.toLibrary(described.row) : undefined
     }
     // PostgreSQL takes no NUL, and nobody has such an id.
     const row = id.includes('\0') ? null : await findClient(ctx.sql, id)
     if (row === null) return undefined
     return row.registeredBy === 'operator'
-      ? new model({ ...protocolMetadata(row, key), registered_scope: row.scope })
-      : toLibrary(row)
+      ? limitKeyRequests(ctx, new model({ ...protocolMetadata(row, key), registered_scope: row.scope }))
+      : registered.toLibrary(row)
   })
   model.find = async id => {
     const client = typeof id === 'string' && id !== '' ? await clients.find(id) : undefined
@@ -117,8 +137,19 @@ export function createRegistry(ctx: Context, provider: Provider): Registry {
     const expected = Buffer.from(clientSecret.slice(hashedSecretPrefix.length), 'base64url')
     return typeof actual === 'string' && equalBytes(hashToken(actual), expected)
   }
+  const checkExpiry = model.prototype.checkClientSecretExpiration
+  model.prototype.checkClientSecretExpiration = function (message, errorOverride) {
+    try {
+      checkExpiry.call(this, message, errorOverride)
+    } catch (error) {
+      // The answer to a wrong secret (RFC 6749 §5.2): only its owner is to learn that it has ended.
+      throw error instanceof errors.InvalidClient && errorOverride === undefined
+        ? new errors.InvalidClientAuth(message)
+        : error
+    }
+  }
   const resources = createCache(ctx.now, identifier => findResource(ctx.sql, identifier))
-  return { clients, resources, accepts, rowOf }
+  return { clients, resources, registered }
 }
 
 /** Whoever begins a sign-in is told what is wrong with their document; elsewhere such a client is one that is not there. */
@@ -126,44 +157,6 @@ async function explain(documents: ClientDocuments, id: unknown): Promise<void> {
   if (typeof id !== 'string' || !isClientIdUrl(id) || Provider.ctx?.oidc.route !== 'authorization') return
   const described = await documents.find(id)
   if (!described.ok) throw new errors.InvalidClient(`the document at client_id ${described.reason}`)
-}
-
-/** Applications that registered themselves: they are what the policy of today lets them be. */
-function createOwnClients(ctx: Context, model: ClientModel) {
-  const key = clientSecretKey(ctx.config)
-  const rows = new WeakMap<RegisteredClient, ClientRow>()
-  const toLibrary = (row: ClientRow): RegisteredClient => {
-    const { scope, ...narrow } = narrowed(row, ctx.config)
-    const client = new model({
-      ...protocolMetadata({ scope, ...narrow }, key),
-      registered_scope: scope,
-      registered_by: row.registeredBy
-    })
-    rows.set(client, row)
-    return client
-  }
-  const accepts: Acceptance = metadata => {
-    const at = ctx.now()
-    const needsSecret = secretKeeping(metadata) !== 'none'
-    const row = toClient(metadata, {
-      clientId: 'not-registered-yet',
-      clientSecretHash: needsSecret ? Buffer.alloc(32) : null,
-      clientSecretSealed: null,
-      registeredBy: 'registration',
-      registrationAccessTokenHash: null,
-      lastUsedAt: null,
-      createdAt: at,
-      updatedAt: at
-    })
-    try {
-      toLibrary(row)
-      return []
-    } catch (error) {
-      if (!(error instanceof errors.InvalidClientMetadata)) throw error
-      return [{ field: '', message: error.error_description ?? 'not supported' }]
-    }
-  }
-  return { toLibrary, accepts, rowOf: (client: RegisteredClient) => rows.get(client) }
 }
 
 /**
@@ -180,11 +173,12 @@ export async function resourceServer(
   if (resource === null || !client.resources?.includes(resource.identifier)) throw new errors.InvalidTarget()
   const alg =
     resource.accessTokenSigningAlg ?? client.access_token_signing_alg ?? ctx.config.accessTokenSigningAlg
+  const accessTokenFormat = client.access_token_format ?? resource.accessTokenFormat
   return {
     audience: resource.identifier,
     scope: allowedScopes({ resources: client.resources, scope: client.registered_scope }, resource).join(' '),
-    accessTokenFormat: resource.accessTokenFormat,
-    accessTokenTTL: resource.accessTokenLifetimeSeconds ?? ctx.config.accessTokenLifetimeSeconds,
-    ...(resource.accessTokenFormat === 'jwt' ? { jwt: { sign: { alg: alg as 'ES256' } } } : {})
+    accessTokenFormat,
+    accessTokenTTL: accessTokenSeconds(ctx.config, client, resource),
+    ...(accessTokenFormat === 'jwt' ? { jwt: { sign: { alg: alg as 'ES256' } } } : {})
   } as ResourceServer
 }

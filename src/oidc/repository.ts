@@ -143,6 +143,13 @@ export const consumeRefreshToken = (idHash: Buffer, successorSealed: Buffer, at:
     where id_hash = ${bind(idHash)} and consumed_at is null`
 })
 
+/** A token that is used again and again lasts from its last use on; the library goes by the payload. */
+export const updateRefreshTokenExpiry = (idHash: Buffer, expiresAt: Date): Write => ({
+  text: bind => `update refresh_tokens set expires_at = ${bind(expiresAt)},
+      payload = payload || ${bind({ exp: Math.floor(expiresAt.getTime() / 1000) })}::jsonb
+    where id_hash = ${bind(idHash)} and consumed_at is null`
+})
+
 export const insertArtifact = (row: TokenRow & { userCodeHash: Buffer | null }): Write => ({
   text: insert('oidc_artifacts', {
     ...tokenColumns(row),

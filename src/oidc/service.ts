@@ -22,7 +22,7 @@ import {
 import { type Consent, mergeConsent, missingConsent, type Progress } from './model.ts'
 import { pinHost } from './mount.ts'
 import type { Oidc } from './oidc.ts'
-import { fillGrant } from './policy.ts'
+import { createGrant, fillGrant } from './policy.ts'
 import type { RegisteredClient } from './registry.ts'
 import { createUnit, flushUnit, inUnit, type UnitOfWork } from './unit-of-work.ts'
 
@@ -77,6 +77,7 @@ export type Interaction = {
 type Handle = {
   unit: UnitOfWork
   protocol: ProtocolInteraction
+  client: RegisteredClient
   request: IncomingMessage
   response: ServerResponse
 }
@@ -139,7 +140,7 @@ export async function readInteraction(
     wanted,
     consentNeeded: consentNeeded(client, String(protocol.params.prompt ?? ''), { given: row.consent, wanted })
   }
-  handles.set(interaction, { unit, protocol, request, response })
+  handles.set(interaction, { unit, protocol, client, request, response })
   return interaction
 }
 
@@ -161,9 +162,13 @@ function consentNeeded(
   { given, wanted }: { given: Consent | null; wanted: Consent }
 ): Consent | null {
   if (prompt.split(' ').includes('consent')) return wanted
-  if (client.first_party) return null
   const isNew = given === null && client.registered_by !== undefined
-  return isNew || client.applicationType === 'native' ? wanted : missingConsent(given, wanted)
+  if (!client.first_party)
+    return isNew || client.applicationType === 'native' ? wanted : missingConsent(given, wanted)
+  // What the operator decided once is what an application may see, not what it does for a person.
+  return wanted.details === undefined
+    ? null
+    : { scopes: [], claims: [], resources: {}, details: wanted.details }
 }
 
 function describeClient(client: RegisteredClient, redirectUri: string): InteractionClient {
@@ -227,14 +232,14 @@ export async function finishInteraction(
   finish: Finish,
   also: Write[] = []
 ): Promise<string> {
-  const { unit, protocol, request, response } = handleOf(interaction)
+  const { unit, protocol, client, request, response } = handleOf(interaction)
   const { provider } = oidc.current()
   return await inUnit(unit, async () => {
     const known = protocol.grantId === undefined ? undefined : await provider.Grant.find(protocol.grantId)
     const grant =
-      known?.accountId === finish.accountId
+      known?.accountId === finish.accountId && interaction.wanted.details === undefined
         ? known
-        : new provider.Grant({ accountId: finish.accountId, clientId: interaction.client.clientId })
+        : createGrant(provider, finish.accountId, client)
     fillGrant(grant, interaction.wanted)
     // Our own pages are granted nothing that would have to be kept.
     const consent =
@@ -265,9 +270,9 @@ export async function finishInteraction(
 /** The row that grant and consent refer to, of an application that only its document describes. */
 async function documentWrites(oidc: Oidc, { clientId, registeredBy }: InteractionClient): Promise<Write[]> {
   if (registeredBy !== 'client_id_metadata_document') return []
-  const { clients, rowOf } = oidc.current().registry
+  const { clients, registered } = oidc.current().registry
   const client = await clients.find(clientId)
-  const row = client && rowOf(client)
+  const row = client && registered.rowOf(client)
   return row === undefined ? [] : [documentClientWrite(oidc.ctx, row)]
 }
 

@@ -92,7 +92,8 @@ export const refreshTokens: Part = storage => ({
     const token = await findAnyToken(storage, id)
     if (token?.kind !== 'RefreshToken') return undefined
     if (token.consumedAt === null) return { ...token.payload, jti: id }
-    const successor = openSuccessor(storage, id, token)
+    const graceSeconds = await storage.graceSecondsOf(token.clientId)
+    const successor = openSuccessor({ now: storage.now, graceSeconds }, id, token)
     if (successor === null) return { ...token.payload, jti: id, consumed: true }
     // A retry within the grace window: the library goes on as with a living token, the answer carries the successor.
     currentUnit().successor = successor
