@@ -4,6 +4,8 @@ import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { accountRetention } from './accounts/service.ts'
 import { auditPartitionsJob } from './audit/service.ts'
+import { initialAccessTokenRetention } from './clients/registration-token-service.ts'
+import { unusedClientsJob } from './clients/unused-client-service.ts'
 import type { Config } from './config/schema.ts'
 import type { Context } from './context.ts'
 import { guessHandlers, guessRetention } from './credentials/guess-service.ts'
@@ -202,8 +204,10 @@ function recurringJobs(): RecurringJob[] {
       ...mailRetention,
       ...sessionRetention,
       ...deviceRetention,
-      ...protocolRetention
+      ...protocolRetention,
+      ...initialAccessTokenRetention
     ]),
+    unusedClientsJob,
     { name: 'signing-keys', everySeconds: 3600, run: async ctx => void (await finishRotations(ctx)) },
     auditPartitionsJob
   ]

@@ -19,6 +19,8 @@ export type Installation = {
   ciba: boolean
   jwtEncryption: boolean
   authorizationDetailsTypes: readonly string[]
+  /** Not the operator registers it: the application does. */
+  selfRegistered: boolean
 }
 
 type Rules = UriRules & Installation

@@ -1,4 +1,5 @@
 // Reads a registration that somebody sent: every member checked, every fault told at once, nothing unknown let in.
+import type { Config } from '../config/schema.ts'
 import { type Installation, members } from './member-model.ts'
 import { type ClientMetadata, type Fault, grantTypes, secretKeeping } from './model.ts'
 import { findProfileContradictions, profileDefaults } from './profile-model.ts'
@@ -11,14 +12,32 @@ const nothingSwitchedOn: Installation = {
   conformance: false,
   ciba: false,
   jwtEncryption: false,
-  authorizationDetailsTypes: []
+  authorizationDetailsTypes: [],
+  selfRegistered: false
 }
+
+/** What these settings switch on. */
+export const installationOf = (
+  config: Pick<
+    Config,
+    'development' | 'conformance' | 'ciba' | 'jwtEncryption' | 'authorizationDetailsTypes'
+  >,
+  { selfRegistered }: { selfRegistered: boolean }
+): Installation => ({
+  development: config.development || config.conformance,
+  conformance: config.conformance,
+  ciba: config.ciba,
+  jwtEncryption: config.jwtEncryption,
+  authorizationDetailsTypes: Object.keys(config.authorizationDetailsTypes),
+  selfRegistered
+})
 
 /**
  * Checks a registration and fills in the defaults of RFC 7591 §2.
  *
  * `faults` names every member that is wrong and what to put. Redirect URIs may be http on a loopback address: for
- * native applications always (RFC 8252 §7.3), for others and for the name localhost in development only.
+ * native applications always (RFC 8252 §7.3), for others in development only; the name localhost in development, and for
+ * native applications that register themselves.
  */
 export function parseClientMetadata(input: unknown, switchedOn: Partial<Installation> = {}): ParseOutcome {
   const installation = { ...nothingSwitchedOn, ...switchedOn }
@@ -72,9 +91,11 @@ function contradictionsWhereReadable(metadata: Record<string, unknown>, faults: 
     'grant_types',
     'response_types',
     'token_endpoint_auth_method',
-    'id_token_signed_response_alg'
+    'id_token_signed_response_alg',
+    'scope'
   ]
-  if (structural.some(field => unreadable.has(field))) return []
+  const noList = faults.some(({ field }) => field === 'redirect_uris')
+  if (noList || structural.some(field => unreadable.has(field))) return []
   return findContradictions(metadata as ClientMetadata).filter(({ field }) => !unreadable.has(field))
 }
 

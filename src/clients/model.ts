@@ -128,6 +128,9 @@ export type ClientMetadata = OtherMetadata & {
   client_secret_expires_at?: number
 }
 
+/** The operator, the application itself (RFC 7591), or the document that its id names. */
+export type RegisteredBy = 'operator' | 'registration' | 'client_id_metadata_document'
+
 export type Client = {
   clientId: string
   clientSecretHash: Buffer | null
@@ -155,6 +158,11 @@ export type Client = {
   refreshTokenRotation: boolean | null
   clientSecretExpiresAt: Date | null
   otherMetadata: OtherMetadata
+  registeredBy: RegisteredBy
+  /** SHA-256 of the token that manages the registration (RFC 7592). */
+  registrationAccessTokenHash: Buffer | null
+  /** To the day; null: never, or the operator's. */
+  lastUsedAt: Date | null
   createdAt: Date
   updatedAt: Date
 }

@@ -18,6 +18,7 @@ import {
   networkBudget,
   noticedFailures,
   type Payment,
+  registrationBudget,
   secondsUntil
 } from './guess-model.ts'
 import {
@@ -222,12 +223,24 @@ export async function takeCodeGuess(
   return { ok: true, guess: { payments: [...payments, payment], knownDevice: false, networkExcess } }
 }
 
+/**
+ * Pays for one application that registers itself from this network without a token. It is not given back, and no work
+ * leads past the wait: programs have time.
+ */
+export async function takeRegistration(ctx: Context): Promise<{ ok: true } | TooMany> {
+  if (ctx.request === undefined) return { ok: true }
+  const key = keyHash(ctx, 'registration', networkOf(ctx.request.ip))
+  const charge = { keyHash: key, budget: registrationBudget, ...momentsOf(ctx) }
+  if ((await consumeBudget(ctx.sql, charge, false)) !== null) return { ok: true }
+  const [state] = await listBudgets(ctx.sql, [key])
+  const now = ctx.now()
+  return { ok: false, reason: 'too_many', retryAfterSeconds: secondsUntil(state?.blockedUntil ?? now, now) }
+}
+
 /** Nothing in the database tells which addresses were typed, or where from: who has it alone cannot try them all. */
-function keyHash(
-  ctx: Context,
-  kind: 'account' | 'device' | 'guess' | 'sign_up' | 'user_code',
-  name: string
-): Buffer {
+type Counted = 'account' | 'device' | 'guess' | 'sign_up' | 'registration' | 'user_code'
+
+function keyHash(ctx: Context, kind: Counted, name: string): Buffer {
   const key = deriveKey(ctx.config.encryptionKey, 'guess budgets')
   return createHmac('sha256', key).update(`${kind}\n${name}`).digest()
 }

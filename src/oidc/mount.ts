@@ -14,6 +14,8 @@ import type { Oidc } from './oidc.ts'
 import { slowDown } from './polling.ts'
 import { finishUserinfo, protectedResourcePath } from './protected-resource.ts'
 import { routes } from './provider.ts'
+import { noteUse } from './registered-use.ts'
+import { mountRegistration } from './registration-routes.ts'
 import { findLostSuccessor, LostRotation } from './rotation.ts'
 import { settleSession } from './session-adapters.ts'
 import { introspectStructuredToken } from './structured-tokens.ts'
@@ -71,6 +73,7 @@ export async function mountProvider(app: FastifyInstance, oidc: Oidc): Promise<v
   })
   await app.register(async scope => turnPostsToGets(scope))
   await app.register(async scope => serveMetadata(scope, oidc))
+  if (oidc.ctx.config.registration.mode !== 'off') await mountRegistration(app, oidc)
 }
 
 /**
@@ -149,6 +152,7 @@ export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
     await slowDown(oidc, ctx as KoaContextWithOIDC)
     const unit = currentUnit()
     settleSession()
+    noteUse(oidc, ctx as KoaContextWithOIDC)
     try {
       await flushWithNotices(oidc.ctx, unit, { failed: ctx.status >= 400 })
     } catch (error) {
@@ -228,6 +232,8 @@ function serveMetadata(scope: FastifyInstance, oidc: Oidc): void {
         .headers({
           'access-control-allow-origin': '*',
           'access-control-allow-methods': 'GET',
+          // Scripts of MCP clients send their protocol's version along.
+          'access-control-allow-headers': '*',
           'access-control-max-age': '3600'
         })
         .send()

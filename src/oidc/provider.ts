@@ -1,6 +1,7 @@
 // Builds oidc-provider from the settings and the signing keys. A changed key set means a new instance, swapped in whole.
 import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import { authMethods, responseTypes } from '../clients/model.ts'
+import type { Config } from '../config/schema.ts'
 import type { Context } from '../context.ts'
 import { acrLevels } from '../credentials/proof-model.ts'
 import type { Sql } from '../db/connect.ts'
@@ -59,6 +60,15 @@ export const routes = {
   code_verification: '/device'
 }
 
+/** Where applications register themselves: ours, since the library's knows nothing of our checks. */
+export const registrationPath = '/register'
+
+/** What the library does not know of. @see RFC 8414 §2, OAuth Client ID Metadata Document §5 */
+const ownDiscovery = ({ issuer, registration, clientIdMetadata }: Config) => ({
+  ...(registration.mode === 'off' ? {} : { registration_endpoint: `${issuer}${registrationPath}` }),
+  ...(clientIdMetadata.enabled ? { client_id_metadata_document_supported: true } : {})
+})
+
 /** How the library's own moments become pages: the texts are ours, the forms are its. */
 export type ProtocolPages = {
   renderError: NonNullable<Configuration['renderError']>
@@ -87,6 +97,7 @@ export function createProvider(
     adapter: createAdapter(storage) as never,
     jwks: { keys: keys as never },
     routes,
+    discovery: ownDiscovery(config),
     claims: claimsByScope,
     scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'],
     // `none` is what our own account pages ask with: a session is all that they need.
