@@ -92,7 +92,8 @@ function contradictionsWhereReadable(metadata: Record<string, unknown>, faults: 
     'response_types',
     'token_endpoint_auth_method',
     'id_token_signed_response_alg',
-    'scope'
+    'scope',
+    'token_exchange'
   ]
   const noList = faults.some(({ field }) => field === 'redirect_uris')
   if (noList || structural.some(field => unreadable.has(field))) return []
@@ -146,6 +147,7 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
     ...faults,
     ...findKeyContradictions(metadata),
     ...findTokenContradictions(metadata),
+    ...findExchangeContradictions(metadata),
     ...findSubjectContradictions(metadata),
     ...findProfileContradictions(metadata)
   ]
@@ -165,6 +167,32 @@ function findTokenContradictions(metadata: ClientMetadata): Fault[] {
     fault('refresh_token_idle_seconds', 'must not be more than refresh_token_absolute_seconds')
   if ((metadata.client_secret_expires_at ?? 0) > 0 && secretKeeping(metadata) === 'none')
     fault('client_secret_expires_at', `is of no use with ${method}: there is no secret`)
+  return faults
+}
+
+const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
+const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+
+function findExchangeContradictions(metadata: ClientMetadata): Fault[] {
+  const faults: Fault[] = []
+  const fault = (field: string, message: string) => void faults.push({ field, message })
+  const { grant_types: grants, token_endpoint_auth_method: method, token_exchange: policy } = metadata
+
+  if (grants.includes(tokenExchange) && method === 'none')
+    fault(
+      'token_endpoint_auth_method',
+      `must not be none with ${tokenExchange}: anybody could be this client`
+    )
+  if (policy !== undefined && !grants.includes(tokenExchange))
+    fault('token_exchange', `is of no use without ${tokenExchange}`)
+  if (policy?.audiences.some(audience => ![metadata.resources].flat().includes(audience)))
+    fault('token_exchange', 'audiences must be among its resources')
+  // What a workload's assertion alone may get is kept apart from what people let an application in to.
+  if (grants.includes(jwtBearer) && method === 'none' && grants.length > 1)
+    fault(
+      'grant_types',
+      `must hold ${jwtBearer} alone with none: the assertion is all that proves the client`
+    )
   return faults
 }
 

@@ -5,7 +5,7 @@ import { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
 import { PostgresError } from '../db/connect.ts'
-import { requestContext } from '../http/request-context.ts'
+import { addressOf } from '../http/request-context.ts'
 import { flushWithNotices } from './back-channel-logout.ts'
 import { allowFormDestination } from './form-posts.ts'
 import { graceSeconds } from './lifetimes.ts'
@@ -18,7 +18,7 @@ import { noteUse } from './registered-use.ts'
 import { mountRegistration } from './registration-routes.ts'
 import { findLostSuccessor, LostRotation } from './rotation.ts'
 import { settleSession } from './session-adapters.ts'
-import { introspectStructuredToken } from './structured-tokens.ts'
+import { answerForStructuredToken } from './structured-tokens.ts'
 import { createUnit, currentUnit, inUnit, type UnitOfWork } from './unit-of-work.ts'
 
 /** What the library is asked for once, and is then answered from memory. */
@@ -52,9 +52,6 @@ const paths: [string[], string[]][] = [
     ]
   ]
 ]
-
-/** Where what happens is told to a person or recorded, with whoever asks for it. */
-const askerPaths = new Set([routes.device_authorization, `${routes.code_verification}/:uid`])
 
 /** Registers the protocol's endpoints. */
 export async function mountProvider(app: FastifyInstance, oidc: Oidc): Promise<void> {
@@ -97,8 +94,8 @@ function turnPostsToGets(scope: FastifyInstance): void {
 function handOver(oidc: Oidc, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const unit = createUnit(oidc.ctx.now())
   // First: the headers that tell the address behind a proxy are gone afterwards.
-  if (askerPaths.has(request.routeOptions.url ?? ''))
-    unit.asker = requestContext(oidc.ctx, request).request ?? null
+  const ip = addressOf(request)
+  unit.asker = () => ({ id: request.id, ip, userAgent: request.headers['user-agent'] ?? '' })
   pinHost(request.raw, isForCertificates(oidc, request) ? oidc.mtlsOrigin : oidc.issuer)
   return letAnswer(oidc, { raw: Object.assign(request.raw, { id: request.id }), reply, unit })
 }
@@ -143,7 +140,7 @@ export function pinHost(raw: IncomingMessage, issuer: URL): void {
 export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
   provider.use(async (ctx, next) => {
     await next()
-    await introspectStructuredToken(oidc, ctx as KoaContextWithOIDC)
+    await answerForStructuredToken(oidc, ctx as KoaContextWithOIDC)
     finishMetadata(ctx as KoaContextWithOIDC, oidc.ctx.config)
     finishUserinfo(ctx as KoaContextWithOIDC, oidc.ctx.config)
     allowFormDestination(ctx as KoaContextWithOIDC)

@@ -24,6 +24,7 @@ import {
   idTokenSeconds,
   refreshTokenSeconds
 } from './lifetimes.ts'
+import { mayIntrospect } from './model.ts'
 import { createMtls } from './mtls.ts'
 import { createPairwiseIdentifier } from './pairwise.ts'
 import { createInteractionPolicy, createLoadExistingGrant } from './policy.ts'
@@ -44,7 +45,7 @@ import {
   enabledAlgs,
   signedResponseDefaults
 } from './signed-messages.ts'
-import { mayIntrospect } from './structured-tokens.ts'
+import { exchangedClaims, nameOrigin } from './token-origin.ts'
 
 /** Where the protocol's endpoints are. */
 export const routes = {
@@ -174,11 +175,12 @@ export function createProvider(
     rotateRefreshToken: createRotationPolicy(ctx),
     // Signing out ends tokens; what was agreed to is kept in consents, so nothing is lost with the grant.
     revokeGrantPolicy: () => true,
+    formats: { customizers: { jwt: nameOrigin } },
     renderError: pages.renderError,
     // `null` is what any sandboxed page may call itself, and what URL calls an app's own scheme: nobody's origin.
     clientBasedCORS: (_ctx, origin, client) =>
       origin !== 'null' && (client.redirectUris ?? []).some(uri => URL.parse(uri)?.origin === origin),
-    extraTokenClaims: koa => authenticationFacts(koa),
+    extraTokenClaims: koa => ({ ...authenticationFacts(koa), ...exchangedClaims() }),
     ttl: lifetimes(ctx),
     // Key sets, sector identifiers, notices: all through the guard.
     fetch: (url, options) => fetchOutbound(config, url as string, options as OutboundOptions),

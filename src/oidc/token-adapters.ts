@@ -4,7 +4,7 @@ import type { Write } from '../db/batch.ts'
 import { hashToken } from '../lib/tokens.ts'
 import { fromSeconds, type SessionPayload, toSeconds } from '../sessions/model.ts'
 import { moments, type Part, queue, type Storage, text, toRow, withoutId } from './adapter-parts.ts'
-import type { StoredToken } from './model.ts'
+import { isGrantStanding, type StoredToken } from './model.ts'
 import {
   consumeArtifact,
   deleteAccessToken,
@@ -75,12 +75,32 @@ async function revokeByGrantId(grantId: string): Promise<void> {
   await queue(...deleteTokensByGrant(grantId))
 }
 
+/**
+ * Whether the grant and the session that an exchanged token lives with stand; of any other token's the library asks itself.
+ * It is not told of these: they are another client's, and revoking the token must not end them.
+ */
+function isHeld({ payload, grantId, grant, sessionUid, session }: StoredToken, now: Date): boolean {
+  if (grantId === null || payload.grantId !== undefined) return true
+  if (!isGrantStanding(grant, now)) return false
+  return sessionUid === null || (session?.accountId === payload.accountId && session?.grantId !== null)
+}
+
 export const accessTokens: Part = (storage, model) => ({
   find: async id => {
     const token = await findAnyToken(storage, id)
-    return token?.kind === model ? { ...token.payload, jti: id } : undefined
+    return token?.kind === model && isHeld(token, storage.now()) ? { ...token.payload, jti: id } : undefined
   },
-  upsert: async (id, payload) => issue(insertAccessToken(toRow(storage, id, payload))),
+  upsert: async (id, payload) => {
+    const { grantId, sessionUid } = currentUnit().exchange ?? {}
+    const row = toRow(storage, id, payload)
+    issue(
+      insertAccessToken({
+        ...row,
+        grantId: grantId ?? row.grantId,
+        sessionUid: sessionUid ?? row.sessionUid
+      })
+    )
+  },
   destroy: id => queue(deleteAccessToken(hashToken(id))),
   revokeByGrantId
 })
