@@ -58,6 +58,14 @@ function rowOf({ flow, bare, gatehouse, statements }: Comparison): string[] {
   ]
 }
 
+/** What a change did to one flow: requests a second and processor time, from before to after. */
+export function toLine({ flow, bare: before, gatehouse: after }: Omit<Comparison, 'statements'>): string {
+  const share = (of: (figures: Comparison['bare']) => number) =>
+    `${round(of(before))} → ${round(of(after))} (${(of(after) / of(before)).toFixed(3)})`
+  const cpu = share(({ cpuMicroseconds }) => cpuMicroseconds)
+  return `${(flows[flow]?.title ?? flow).padEnd(42)} req/s ${share(({ perSecond }) => perSecond)}   CPU µs/req ${cpu}`
+}
+
 /** The table and what stands below it, as Markdown that reads well in a terminal. */
 export function toMarkdown({
   comparisons,

@@ -4,6 +4,8 @@ import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { accountRetention } from './accounts/service.ts'
 import { auditPartitionsJob } from './audit/service.ts'
+import { initialAccessTokenRetention } from './clients/registration-token-service.ts'
+import { unusedClientsJob } from './clients/unused-client-service.ts'
 import type { Config } from './config/schema.ts'
 import type { Context } from './context.ts'
 import { guessHandlers, guessRetention } from './credentials/guess-service.ts'
@@ -19,7 +21,9 @@ import { registerForms } from './http/forms.ts'
 import { mountHealth } from './http/health.ts'
 import { registerRateLimit } from './http/rate-limit.ts'
 import { registerSecurityHeaders } from './http/security-headers.ts'
+import { tlsOptions } from './http/tls.ts'
 import { registerViews } from './http/view.ts'
+import { mountDevice } from './interactions/device-routes.ts'
 import { mountEmailLink } from './interactions/email-link-routes.ts'
 import { mountSignInLink } from './interactions/mail-code-routes.ts'
 import { mountInteractions } from './interactions/routes.ts'
@@ -31,6 +35,7 @@ import { createId } from './lib/ids.ts'
 import { mailRetention } from './mail/service.ts'
 import { createSmtpTransport } from './mail/smtp.ts'
 import { mailHandlers } from './mail/worker.ts'
+import { backChannelLogoutHandlers } from './oidc/back-channel-logout.ts'
 import { mountProvider } from './oidc/mount.ts'
 import { type Oidc, startOidc } from './oidc/oidc.ts'
 import { createProtocolPages } from './oidc/pages.ts'
@@ -102,7 +107,12 @@ export async function startApp({
       : createSmtpTransport({ ...config, smtpUrl: config.smtpUrl }, now)
   if (plan !== false)
     await jobs.work(ctx, {
-      handlers: { ...mailHandlers(config, transport), ...guessHandlers, ...newDeviceHandlers },
+      handlers: {
+        ...mailHandlers(config, transport),
+        ...guessHandlers,
+        ...newDeviceHandlers,
+        ...backChannelLogoutHandlers(oidc)
+      },
       recurring: recurringJobs(),
       ...plan
     })
@@ -125,6 +135,7 @@ async function mountPages(pages: FastifyInstance, ctx: Context, oidc: Oidc): Pro
   mountHome(pages, ctx.config)
   mountWellKnown(pages, ctx.config)
   mountInteractions(pages, ctx, oidc)
+  mountDevice(pages, ctx, oidc)
   mountEmailLink(pages, ctx, oidc)
   if (ctx.config.mailSignIn) mountSignInLink(pages, ctx, oidc)
   mountAccount(pages)
@@ -141,6 +152,8 @@ function createServer({
   logger,
   now
 }: Pick<AppOptions, 'config' | 'logger' | 'now'>): FastifyInstance {
+  const limits = { headersTimeout: 20_000, maxHeaderSize: 16 * 1024 }
+  const tls = tlsOptions(config)
   const server = {
     trustProxy: config.trustedProxies.length === 0 ? false : config.trustedProxies,
     bodyLimit: 64 * 1024,
@@ -158,7 +171,7 @@ function createServer({
     },
     onProtoPoisoning: 'error' as const,
     onConstructorPoisoning: 'error' as const,
-    http: { headersTimeout: 20_000, maxHeaderSize: 16 * 1024 },
+    ...(tls === null ? { http: limits } : { https: { ...limits, ...tls } }),
     frameworkErrors: answerFrameworkError as never,
     clientErrorHandler: createClientErrorHandler(now)
   }
@@ -191,8 +204,10 @@ function recurringJobs(): RecurringJob[] {
       ...mailRetention,
       ...sessionRetention,
       ...deviceRetention,
-      ...protocolRetention
+      ...protocolRetention,
+      ...initialAccessTokenRetention
     ]),
+    unusedClientsJob,
     { name: 'signing-keys', everySeconds: 3600, run: async ctx => void (await finishRotations(ctx)) },
     auditPartitionsJob
   ]

@@ -1,7 +1,9 @@
 // What is measured. Each flow is driven by lanes: connections that take one step after the other.
 import type { Answer, Request } from './client.ts'
+import { dpopProof, thumbprint } from './dpop.ts'
 import {
   authorizeAgain,
+  authorizePushed,
   basicAuth,
   exchange,
   exchangeRequest,
@@ -123,6 +125,16 @@ export const flows: Record<string, Flow> = {
     step: async lane => {
       await authorizeAgain(lane)
       return true
+    }
+  },
+  'par-dpop': {
+    title: 'PAR, authorization, DPoP-bound exchange',
+    prepare: haveSession,
+    step: async lane => {
+      const { target, connection } = lane
+      const request = exchangeRequest(target, await authorizePushed(lane, thumbprint))
+      const headers = [...(request.headers ?? []), dpopProof(`${target.origin}/token`)]
+      return expect(await connection.send({ ...request, headers }), '"token_type":"DPoP"')
     }
   },
   'sign-in': {

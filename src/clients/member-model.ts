@@ -20,6 +20,8 @@ export type Installation = {
   ciba: boolean
   jwtEncryption: boolean
   authorizationDetailsTypes: readonly string[]
+  /** Not the operator registers it: the application does. */
+  selfRegistered: boolean
 }
 
 type Rules = UriRules & Installation
@@ -111,9 +113,9 @@ const responseModes = [
 ] as const
 
 /** Signatures of clients that are believed. */
-const clientAlgs = ['ES256', 'RS256', 'PS256', 'EdDSA']
-const encryptionAlgs = ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A256KW']
-const encryptionEncs = ['A128CBC-HS256', 'A256CBC-HS512', 'A128GCM', 'A256GCM']
+export const clientAlgs = ['ES256', 'RS256', 'PS256', 'EdDSA'] as const
+export const encryptionAlgs = ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A256KW'] as const
+export const encryptionEncs = ['A128CBC-HS256', 'A256CBC-HS512', 'A128GCM', 'A256GCM'] as const
 
 const encrypted =
   (allowed: readonly string[]) =>
@@ -199,6 +201,7 @@ export const members: Record<keyof ClientMetadata, Check> = {
   authorization_details_types: each('authorization_details_types', (value, { authorizationDetailsTypes }) =>
     oneOf(authorizationDetailsTypes)(value)
   ),
+  require_pkce: one('require_pkce', yesOrNo),
   software_id: one('software_id', textProblem),
   software_version: one('software_version', textProblem),
   security_profile: one('security_profile', oneOf(securityProfiles)),

@@ -1,4 +1,5 @@
 // Reads a registration that somebody sent: every member checked, every fault told at once, nothing unknown let in.
+import type { Config } from '../config/schema.ts'
 import { type Installation, members } from './member-model.ts'
 import {
   type ClientMetadata,
@@ -8,6 +9,8 @@ import {
   secretKeeping,
   tokenExchange
 } from './model.ts'
+import { findProfileContradictions, profileDefaults } from './profile-model.ts'
+import { findSubjectContradictions } from './subject-model.ts'
 
 export type ParseOutcome = { ok: true; metadata: ClientMetadata } | { ok: false; faults: Fault[] }
 
@@ -16,14 +19,32 @@ const nothingSwitchedOn: Installation = {
   conformance: false,
   ciba: false,
   jwtEncryption: false,
-  authorizationDetailsTypes: []
+  authorizationDetailsTypes: [],
+  selfRegistered: false
 }
+
+/** What these settings switch on. */
+export const installationOf = (
+  config: Pick<
+    Config,
+    'development' | 'conformance' | 'ciba' | 'jwtEncryption' | 'authorizationDetailsTypes'
+  >,
+  { selfRegistered }: { selfRegistered: boolean }
+): Installation => ({
+  development: config.development || config.conformance,
+  conformance: config.conformance,
+  ciba: config.ciba,
+  jwtEncryption: config.jwtEncryption,
+  authorizationDetailsTypes: Object.keys(config.authorizationDetailsTypes),
+  selfRegistered
+})
 
 /**
  * Checks a registration and fills in the defaults of RFC 7591 §2.
  *
  * `faults` names every member that is wrong and what to put. Redirect URIs may be http on a loopback address: for
- * native applications always (RFC 8252 §7.3), for others and for the name localhost in development only.
+ * native applications always (RFC 8252 §7.3), for others in development only; the name localhost in development, and for
+ * native applications that register themselves.
  */
 export function parseClientMetadata(input: unknown, switchedOn: Partial<Installation> = {}): ParseOutcome {
   const installation = { ...nothingSwitchedOn, ...switchedOn }
@@ -65,6 +86,7 @@ function withDefaults(input: Record<string, unknown>): Record<string, unknown> {
     resources: [],
     first_party: false,
     introspection: false,
+    ...profileDefaults(given),
     ...given
   }
 }
@@ -77,9 +99,11 @@ function contradictionsWhereReadable(metadata: Record<string, unknown>, faults: 
     'response_types',
     'token_endpoint_auth_method',
     'id_token_signed_response_alg',
+    'scope',
     'token_exchange'
   ]
-  if (structural.some(field => unreadable.has(field))) return []
+  const noList = faults.some(({ field }) => field === 'redirect_uris')
+  if (noList || structural.some(field => unreadable.has(field))) return []
   return findContradictions(metadata as ClientMetadata).filter(({ field }) => !unreadable.has(field))
 }
 
@@ -119,12 +143,38 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
       'token_endpoint_auth_method',
       'must not be none with client_credentials: anybody could be this client'
     )
+  if (metadata.require_pkce === false && method === 'none')
+    fault('require_pkce', 'must not be false for a client that has no secret')
   if (metadata.introspection && method === 'none')
     fault('introspection', 'needs a client that can prove who it is')
   // The library takes an absent scope for "all of OpenID Connect's", so one without any would open more than it says.
   if (people && metadata.scope !== undefined && !metadata.scope.split(' ').includes('openid'))
     fault('scope', 'must hold openid where people sign in')
-  return [...faults, ...findKeyContradictions(metadata), ...findExchangeContradictions(metadata)]
+  return [
+    ...faults,
+    ...findKeyContradictions(metadata),
+    ...findTokenContradictions(metadata),
+    ...findExchangeContradictions(metadata),
+    ...findSubjectContradictions(metadata),
+    ...findProfileContradictions(metadata)
+  ]
+}
+
+function findTokenContradictions(metadata: ClientMetadata): Fault[] {
+  const faults: Fault[] = []
+  const fault = (field: string, message: string) => void faults.push({ field, message })
+  const { token_endpoint_auth_method: method, dpop_bound_access_tokens: dpop } = metadata
+  const { refresh_token_idle_seconds: idle, refresh_token_absolute_seconds: absolute } = metadata
+
+  // RFC 9700 §2.2.2: a copy of such a token would be as good as the token itself, and nobody would notice it.
+  const bound = dpop === true || metadata.tls_client_certificate_bound_access_tokens === true
+  if (metadata.refresh_token_rotation === false && method === 'none' && !bound)
+    fault('refresh_token_rotation', 'must not be false for a public client whose tokens are bound to no key')
+  if (idle !== undefined && absolute !== undefined && idle > absolute)
+    fault('refresh_token_idle_seconds', 'must not be more than refresh_token_absolute_seconds')
+  if ((metadata.client_secret_expires_at ?? 0) > 0 && secretKeeping(metadata) === 'none')
+    fault('client_secret_expires_at', `is of no use with ${method}: there is no secret`)
+  return faults
 }
 
 function findExchangeContradictions(metadata: ClientMetadata): Fault[] {
@@ -158,6 +208,8 @@ function findKeyContradictions(metadata: ClientMetadata): Fault[] {
   const withKeys = method === 'private_key_jwt' || method === 'self_signed_tls_client_auth'
   if (withKeys && metadata.jwks === undefined && metadata.jwks_uri === undefined)
     fault('jwks', `or jwks_uri is needed with ${method}: the public keys of the client`)
+  if (method === 'self_signed_tls_client_auth' && metadata.jwks?.keys.some(({ x5c }) => !Array.isArray(x5c)))
+    fault('jwks', `must hold x5c, the client's certificate, in every key with ${method}`)
   if (metadata.jwks !== undefined && metadata.jwks_uri !== undefined)
     fault('jwks_uri', 'must not stand beside jwks: one place for keys')
   if (alg !== undefined && method !== 'private_key_jwt' && method !== 'client_secret_jwt')

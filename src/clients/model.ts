@@ -91,6 +91,8 @@ export type OtherMetadata = {
   require_auth_time?: boolean
   require_pushed_authorization_requests?: boolean
   dpop_bound_access_tokens?: boolean
+  /** Gatehouse's own: whether authorization requests need PKCE (RFC 9700 §2.1.1); absent: they do. */
+  require_pkce?: boolean
   software_id?: string
   software_version?: string
 }
@@ -134,6 +136,9 @@ export type ClientMetadata = OtherMetadata & {
   token_exchange?: ExchangePolicy
 }
 
+/** The operator, the application itself (RFC 7591), or the document that its id names. */
+export type RegisteredBy = 'operator' | 'registration' | 'client_id_metadata_document'
+
 export type Client = {
   clientId: string
   clientSecretHash: Buffer | null
@@ -162,6 +167,11 @@ export type Client = {
   clientSecretExpiresAt: Date | null
   tokenExchange: ExchangePolicy | null
   otherMetadata: OtherMetadata
+  registeredBy: RegisteredBy
+  /** SHA-256 of the token that manages the registration (RFC 7592). */
+  registrationAccessTokenHash: Buffer | null
+  /** To the day; null: never, or the operator's. */
+  lastUsedAt: Date | null
   createdAt: Date
   updatedAt: Date
 }

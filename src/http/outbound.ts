@@ -3,8 +3,9 @@
 import { lookup } from 'node:dns'
 import { type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
-import { BlockList, isIP, type LookupFunction } from 'node:net'
+import { type BlockList, isIP, type LookupFunction } from 'node:net'
 import type { Config } from '../config/schema.ts'
+import { isListed, toBlockList } from '../lib/networks.ts'
 
 const timeoutMs = 5000
 const maxAnswerBytes = 1024 * 1024
@@ -29,7 +30,7 @@ const special = toBlockList([
   '203.0.113.0/24',
   '224.0.0.0/4',
   '240.0.0.0/4',
-  '::/127',
+  '::/96',
   '64:ff9b::/96',
   '64:ff9b:1::/48',
   '100::/63',
@@ -45,28 +46,30 @@ const special = toBlockList([
   'ff00::/8'
 ])
 
-function toBlockList(networks: readonly string[]): BlockList {
-  const list = new BlockList()
-  for (const network of networks) {
-    const [address = '', bits] = network.split('/')
-    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
-    if (bits === undefined) list.addAddress(address, family)
-    else list.addSubnet(address, Number(bits), family)
-  }
-  return list
-}
-
 /** Of an installation: which of the special-use networks are its own. */
 const allowedLists = new WeakMap<string[], BlockList>()
 
 type Standing = 'public' | 'own' | 'refused'
 
 function standingOf(address: string, allowedNetworks: string[]): Standing {
-  const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
   const allowed = allowedLists.get(allowedNetworks) ?? toBlockList(allowedNetworks)
   allowedLists.set(allowedNetworks, allowed)
-  if (allowed.check(address, family)) return 'own'
-  return special.check(address, family) ? 'refused' : 'public'
+  if (isListed(allowed, address)) return 'own'
+  return isListed(special, address) ? 'refused' : 'public'
+}
+
+/**
+ * Whether a URL can be seen to lead to a special-use address, without asking where its name leads: for addresses that
+ * strangers register, long before they are used.
+ */
+export function leadsAstray(
+  { hostname }: URL,
+  { outboundAllowedNetworks }: Pick<Config, 'outboundAllowedNetworks'>
+): boolean {
+  const literal = hostname.replace(/^\[|\]$/g, '')
+  const isLocal = /(^|\.)localhost\.?$/.test(hostname)
+  if (!isLocal && isIP(literal) === 0) return false
+  return standingOf(isLocal ? '127.0.0.1' : literal, outboundAllowedNetworks) === 'refused'
 }
 
 /** Thrown where an address may not be fetched from, or its answer breaks our limits. The message is fit for a log. */
@@ -79,6 +82,8 @@ export type OutboundOptions = {
   signal?: AbortSignal
   /** For the whole exchange, in milliseconds; 5 s at most. */
   timeoutMs?: number
+  /** Of the answer; 1 MB at most. */
+  maxBytes?: number
 }
 
 /**
@@ -104,7 +109,7 @@ export async function fetchOutbound(
   const timeout = AbortSignal.timeout(Math.min(options.timeoutMs ?? timeoutMs, timeoutMs))
   const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal])
   const answer = await send(target, { ...options, signal, allowed })
-  const body = await readAll(answer)
+  const body = await readAll(answer, Math.min(options.maxBytes ?? maxAnswerBytes, maxAnswerBytes))
   const status = answer.statusCode ?? 0
   if (status < 200) throw new OutboundRefused(`status ${status}`)
   return new Response([204, 205, 304].includes(status) ? null : body, { status, headers: headersOf(answer) })
@@ -170,13 +175,13 @@ const guardedLookup =
       else callback(null, first?.address ?? '', first?.family)
     })
 
-async function readAll(answer: IncomingMessage): Promise<Uint8Array<ArrayBuffer>> {
+async function readAll(answer: IncomingMessage, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of answer as AsyncIterable<Buffer>) {
     bytes += chunk.byteLength
     // Leaving the loop closes the connection.
-    if (bytes > maxAnswerBytes) throw new OutboundRefused('the answer is larger than 1 MB')
+    if (bytes > maxBytes) throw new OutboundRefused(`the answer is larger than ${maxBytes} bytes`)
     chunks.push(chunk)
   }
   return new Uint8Array(Buffer.concat(chunks))

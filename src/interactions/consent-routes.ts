@@ -1,12 +1,12 @@
 // What the application asks for, and whether the person agrees; giving up is possible at every step.
 import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
-import { sourceOf } from '../http/security-headers.ts'
-import { sendPage } from '../http/view.ts'
+import { isLoopback } from '../lib/urls.ts'
+import { describeDetail } from '../oidc/details-model.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { allow, cancel } from './service.ts'
 import { consentPage } from './views.ts'
-import { Field, redirect, type Steps, type Visit } from './visit-routes.ts'
+import { applicationOf, Field, redirect, type Steps, show, type Visit } from './visit-routes.ts'
 
 const ConsentBody = Type.Object({ decision: Field })
 
@@ -25,32 +25,35 @@ export function mountConsent({ page, form }: Steps, oidc: Oidc): void {
   })
 }
 
-async function showConsent({ reply, interaction }: Visit, oidc: Oidc): Promise<FastifyReply> {
-  const { client, account, consentNeeded, uid } = interaction
+async function showConsent(visit: Visit, oidc: Oidc): Promise<FastifyReply> {
+  const { interaction } = visit
+  const { account, consentNeeded, uid } = interaction
   const resources = await Promise.all(
     Object.entries(consentNeeded?.resources ?? {}).map(async ([identifier, scopes]) => ({
       name: (await oidc.current().registry.resources.find(identifier))?.name ?? identifier,
       scopes
     }))
   )
-  const source = sourceOf(interaction.redirectUri)
-  const logoSource = client.logoUri === null ? null : sourceOf(client.logoUri)
-  const data = {
+  const { authorizationDetailsTypes: types } = oidc.ctx.config
+  return await show(visit, consentPage, {
     action: `/interaction/${uid}/consent`,
-    client: {
-      name: client.name,
-      host: client.host,
-      logoUrl: client.logoUri,
-      policyUrl: client.policyUri,
-      termsUrl: client.tosUri
-    },
+    client: applicationOf(interaction),
     accountName: account?.name ?? '',
     accountEmail: account?.email ?? '',
     scopes: consentNeeded?.scopes ?? [],
-    resources
-  }
-  return await sendPage(reply, consentPage, data, {
-    formAction: source === null ? [] : [source],
-    imgSrc: logoSource === null ? [] : [logoSource]
+    resources,
+    selfRegistered:
+      interaction.client.registeredBy === 'operator'
+        ? null
+        : { by: interaction.client.registeredBy, returnsTo: siteOf(interaction.redirectUri) },
+    details: (consentNeeded?.details ?? []).map(detail =>
+      describeDetail(detail, types[detail.type] ?? { title: detail.type, schema: {} })
+    )
   })
+}
+
+/** The site that a redirect URI leads to; null for a program on the person's device. */
+function siteOf(redirectUri: string | null): string | null {
+  const url = URL.parse(redirectUri ?? '')
+  return url === null || isLoopback(url) || !/^https?:$/.test(url.protocol) ? null : url.host
 }

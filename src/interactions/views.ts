@@ -1,7 +1,15 @@
 // What the pages of a sign-in may show, and its words.
+import type { RegisteredBy } from '../clients/model.ts'
 import type { PasswordFault } from '../credentials/model.ts'
-import { definePage, webUrl } from '../http/view.ts'
+import { definePage } from '../http/view.ts'
 import { noWaiting, type Waiting, waitInWords, waitingTexts } from '../http/waiting.ts'
+import type { DescribedDetail } from '../oidc/details-model.ts'
+import {
+  type Application,
+  presentApplication,
+  sampleApplication,
+  sampleApplicationWithLogo
+} from './application-views.ts'
 
 /** Samples of what a page says to who tried too often. */
 const waiting: Waiting = { retryAfterSeconds: 120, challenge: null }
@@ -16,7 +24,7 @@ export type SignInData = Waiting & {
   mailCodeUrl: string | null
   /** Whoever is signed in proves it anew. */
   again: boolean
-  clientName: string
+  client: Application
   email: string
   problem: null | 'wrong_credentials' | 'passkey_refused' | 'too_many' | 'work_needed' | 'busy'
   faults: { email?: 'missing' | 'invalid'; password?: 'missing' }
@@ -39,7 +47,7 @@ const signIn: SignInData = {
   passkeyAction: '/interaction/Ab3/sign-in/passkey',
   mailCodeUrl: null,
   again: false,
-  clientName: 'Tidewater Photos',
+  client: sampleApplication,
   email: '',
   problem: null,
   faults: {},
@@ -52,6 +60,7 @@ export const signInPage = definePage<SignInData>(
   'interactions/sign-in',
   {
     fresh: signIn,
+    'with-logo': { ...signIn, client: sampleApplicationWithLogo },
     'wrong-credentials': { ...signIn, email: 'ines.moreau@example.org', problem: 'wrong_credentials' },
     'with-mail': { ...signIn, mailCodeUrl: '/interaction/Ab3/mail-code' },
     again: { ...signIn, email: 'ines.moreau@example.org', again: true },
@@ -67,6 +76,7 @@ export const signInPage = definePage<SignInData>(
     'invalid-email': { ...signIn, email: 'ines.moreau', faults: { email: 'invalid' } }
   },
   data => ({
+    client: presentApplication(data.client),
     problemText:
       data.problem &&
       {
@@ -87,7 +97,7 @@ export const signInPage = definePage<SignInData>(
 export type SignUpData = Waiting & {
   action: string
   signInUrl: string
-  clientName: string
+  client: Application
   email: string
   name: string
   problem: null | 'work_needed' | 'busy'
@@ -102,7 +112,7 @@ export type SignUpData = Waiting & {
 const signUp: SignUpData = {
   action: '/interaction/Ab3/sign-up',
   signInUrl: '/interaction/Ab3/sign-in',
-  clientName: 'Tidewater Photos',
+  client: sampleApplication,
   email: '',
   name: '',
   problem: null,
@@ -117,6 +127,7 @@ export const signUpPage = definePage<SignUpData>(
   'interactions/sign-up',
   {
     fresh: signUp,
+    'with-logo': { ...signUp, client: sampleApplicationWithLogo },
     empty: { ...signUp, faults: { email: 'missing', name: 'missing', password: 'missing' } },
     invalid: {
       ...signUp,
@@ -136,7 +147,8 @@ export const signUpPage = definePage<SignUpData>(
     busy: { ...signUpAgain, problem: 'busy' },
     'work-needed': { ...signUpAgain, problem: 'work_needed', ...working }
   },
-  ({ problem, faults, ...wait }) => ({
+  ({ client, problem, faults, ...wait }) => ({
+    client: presentApplication(client),
     problemText: problem && { ...waitingTexts(wait), busy }[problem],
     faultTexts: {
       email: faults.email && emailFaults[faults.email],
@@ -213,17 +225,14 @@ export const verifyEmailPage = definePage<VerifyEmailData>(
 
 export type ConsentData = {
   action: string
-  client: {
-    name: string
-    host: string
-    logoUrl: string | null
-    policyUrl: string | null
-    termsUrl: string | null
-  }
+  client: Application
+  /** Nobody here vouches for it. `returnsTo`: the site that the browser goes back to; null: a program on the device. */
+  selfRegistered: { by: Exclude<RegisteredBy, 'operator'>; returnsTo: string | null } | null
   accountName: string
   accountEmail: string
   scopes: string[]
   resources: { name: string; scopes: string[] }[]
+  details: DescribedDetail[]
 }
 
 const scopeWords: Record<string, { title: string; detail: string }> = {
@@ -240,17 +249,13 @@ const scopeWords: Record<string, { title: string; detail: string }> = {
 
 const consent: ConsentData = {
   action: '/interaction/Ab3/consent',
-  client: {
-    name: 'Tidewater Photos',
-    host: 'photos.tidewater.example',
-    logoUrl: null,
-    policyUrl: 'https://photos.tidewater.example/privacy',
-    termsUrl: 'https://photos.tidewater.example/terms'
-  },
+  client: sampleApplication,
+  selfRegistered: null,
   accountName: 'Inès Moreau',
   accountEmail: 'ines.moreau@example.org',
   scopes: ['openid', 'profile', 'email', 'offline_access'],
-  resources: []
+  resources: [],
+  details: []
 }
 
 export const consentPage = definePage<ConsentData>(
@@ -259,7 +264,7 @@ export const consentPage = definePage<ConsentData>(
     usual: consent,
     everything: {
       ...consent,
-      client: { ...consent.client, logoUrl: 'https://photos.tidewater.example/logo.png' },
+      client: sampleApplicationWithLogo,
       scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access', 'photos.archive'],
       resources: [{ name: 'Photo storage', scopes: ['photos:read', 'photos:write'] }]
     },
@@ -268,17 +273,47 @@ export const consentPage = definePage<ConsentData>(
       client: { ...consent.client, policyUrl: null, termsUrl: null },
       scopes: [],
       resources: [{ name: 'urn:demo:api', scopes: ['read'] }]
+    },
+    'registered-itself': {
+      ...consent,
+      selfRegistered: { by: 'registration', returnsTo: 'photos.tidewater.example' }
+    },
+    'on-this-device': {
+      ...consent,
+      client: { ...consent.client, host: 'localhost:33418' },
+      selfRegistered: { by: 'registration', returnsTo: null }
+    },
+    'described-by-a-document': {
+      ...consent,
+      scopes: [],
+      resources: [{ name: 'Weather tools', scopes: [] }],
+      selfRegistered: { by: 'client_id_metadata_document', returnsTo: null }
+    },
+    'nothing-but-in': {
+      ...consent,
+      scopes: [],
+      selfRegistered: { by: 'registration', returnsTo: 'photos.tidewater.example' }
+    },
+    'with-details': {
+      ...consent,
+      scopes: [],
+      details: [
+        {
+          title: 'Pay from your account',
+          fields: [
+            { label: 'Amount: Currency', value: 'EUR' },
+            { label: 'Amount: Amount', value: '123.50' },
+            { label: 'To', value: 'Kiosk at the harbour' },
+            { label: 'Account: IBAN', value: 'DE02100100109307118603' }
+          ]
+        },
+        { title: 'Read your statements', fields: [{ label: 'Actions', value: 'list, download' }] }
+      ]
     }
   },
-  ({ client, scopes }) => ({
-    client: {
-      ...client,
-      initial: [...client.name][0]?.toUpperCase() ?? '?',
-      logoUrl: webUrl(client.logoUrl),
-      policyUrl: webUrl(client.policyUrl),
-      termsUrl: webUrl(client.termsUrl)
-    },
-    permissions: scopes.map(scope =>
+  ({ client, scopes, resources, details }) => ({
+    client: presentApplication(client),
+    permissions: (scopes.length + resources.length + details.length === 0 ? ['openid'] : scopes).map(scope =>
       Object.hasOwn(scopeWords, scope)
         ? scopeWords[scope]
         : { title: scope, detail: 'A permission of this name' }

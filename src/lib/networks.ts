@@ -1,8 +1,23 @@
-// Which network an address belongs to, where requests and guesses are counted.
-import { BlockList, isIPv6 } from 'node:net'
+// Networks: which one an address belongs to where requests and guesses are counted, and whether it is in a list of them.
+import { BlockList, isIP, isIPv6 } from 'node:net'
 
-const mapped = new BlockList()
-mapped.addSubnet('::ffff:0:0', 96, 'ipv6')
+/** The addresses and CIDR ranges of a setting, ready to be asked. */
+export function toBlockList(networks: readonly string[]): BlockList {
+  const list = new BlockList()
+  for (const network of networks) {
+    const [address = '', bits] = network.split('/')
+    if (bits === undefined) list.addAddress(address, familyOf(address))
+    else list.addSubnet(address, Number(bits), familyOf(address))
+  }
+  return list
+}
+
+/** The IPv4 addresses of a list are found in their IPv6 spelling too. */
+export const isListed = (list: BlockList, address: string): boolean => list.check(address, familyOf(address))
+
+const familyOf = (address: string) => (isIP(address) === 6 ? 'ipv6' : 'ipv4')
+
+const mapped = toBlockList(['::ffff:0:0/96'])
 
 /**
  * The network that an address stands for where requests are counted: an IPv4 address itself, of IPv6 the /64,
@@ -20,4 +35,11 @@ export function networkOf(ip: string): string {
     .slice(0, 4)
     .map(group => Number.parseInt(group, 16).toString(16))
     .join(':')}::/64`
+}
+
+/** Whether two addresses surely stand for different networks: of one family, for one household may have an address of each. */
+export function inOtherNetworks(a: string | null, b: string | null): boolean {
+  if (a === null || b === null) return false
+  const [one, other] = [networkOf(a), networkOf(b)]
+  return isIPv6(one.replace(/\/64$/, '')) === isIPv6(other.replace(/\/64$/, '')) && one !== other
 }

@@ -47,7 +47,7 @@ export async function grantToWorkload(oidc: Oidc, ctx: Koa): Promise<void> {
   const accessToken = await token.save()
   const { workload, subject } = outcome.assertion
   const details = { workload: workload.id, issuer: workload.issuer, subject, audience: token.aud ?? null }
-  const request = currentUnit().request?.()
+  const request = currentUnit().asker?.()
   const write = eventWrite(
     { now: oidc.ctx.now, ...(request === undefined ? {} : { request }) },
     { type: 'workload.token_issued', clientId: client.clientId, details }
@@ -77,7 +77,7 @@ async function createToken(ctx: Koa) {
 }
 
 function refuse({ ctx: { log } }: Oidc, ctx: Koa, reason: string): errors.InvalidGrant {
-  const requestId = currentUnit().request?.()?.id
+  const requestId = currentUnit().asker?.()?.id
   log.info(
     { reason, clientId: ctx.oidc.client.clientId, requestId },
     'an assertion of a workload was refused'

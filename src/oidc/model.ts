@@ -3,11 +3,18 @@
 import type { AccountFacts } from '../accounts/facts-model.ts'
 import type { FactorFacts } from '../credentials/factor-model.ts'
 import type { Proof } from '../credentials/proof-model.ts'
+import { type AuthorizationDetail, detailsBeyond } from './details-model.ts'
 import type { RegisteredClient } from './registry.ts'
 
 export type Payload = Record<string, unknown>
 
-export type Consent = { scopes: string[]; claims: string[]; resources: Record<string, string[]> }
+export type Consent = {
+  scopes: string[]
+  claims: string[]
+  resources: Record<string, string[]>
+  /** Authorization details are agreed to for one request, and never kept as agreed. */
+  details?: AuthorizationDetail[]
+}
 
 /** Gatehouse's part of an interaction; see interactions/. */
 export type Progress = {
@@ -45,6 +52,9 @@ export type StoredInteraction = {
 /** Who acts, and for whom that one acted in turn: the newest first. @see RFC 8693 §4.1 */
 export type Actor = { sub: string; act?: Actor }
 
+/** How and when the person behind a token proved who they are; empty for a client by itself. @see RFC 9068 §2.2.1 */
+export type SignInFacts = { acr?: string; auth_time?: number }
+
 /** What a token by exchange takes over from the token that it is made from. */
 export type Exchange = {
   /** The grant that it lives and dies with, given to the client that had the first token; null: a client spoke for itself. */
@@ -54,6 +64,7 @@ export type Exchange = {
   /** The client that is spoken for; null: a person is. */
   subjectClientId: string | null
   act: Actor | null
+  signIn: SignInFacts
 }
 
 export type TokenKind = 'AccessToken' | 'ClientCredentials' | 'RefreshToken'
@@ -76,7 +87,7 @@ export type StoredToken = {
 const emptyConsent: Consent = { scopes: [], claims: [], resources: {} }
 const union = (a: readonly string[], b: readonly string[]) => [...new Set([...a, ...b])]
 
-/** What was agreed to before and now, together. */
+/** What was agreed to before and now, together, as it is kept. */
 export function mergeConsent(a: Consent | null, b: Consent): Consent {
   const { scopes, claims, resources } = a ?? emptyConsent
   const identifiers = union(Object.keys(resources), Object.keys(b.resources))
@@ -91,7 +102,8 @@ export function mergeConsent(a: Consent | null, b: Consent): Consent {
 
 /** What `wanted` asks for beyond `given`; null when that is nothing. */
 export function missingConsent(given: Consent | null, wanted: Consent): Consent | null {
-  const { scopes, claims, resources } = given ?? emptyConsent
+  const { scopes, claims, resources, details: held = [] } = given ?? emptyConsent
+  const details = detailsBeyond(held, wanted.details ?? [])
   const without = (a: readonly string[], b: readonly string[] | undefined) =>
     a.filter(value => !b?.includes(value))
   const missing = {
@@ -101,11 +113,11 @@ export function missingConsent(given: Consent | null, wanted: Consent): Consent 
       Object.entries(wanted.resources)
         .map(([id, names]) => [id, without(names, resources[id])] as const)
         .filter(([, names]) => names.length > 0)
-    )
+    ),
+    ...(details.length === 0 ? {} : { details })
   }
-  return missing.scopes.length + missing.claims.length + Object.keys(missing.resources).length === 0
-    ? null
-    : missing
+  const count = missing.scopes.length + missing.claims.length + Object.keys(missing.resources).length
+  return count + details.length === 0 ? null : missing
 }
 
 /** Whether a stored grant is there and has not ended. */

@@ -5,16 +5,23 @@ import { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
 import { PostgresError } from '../db/connect.ts'
-import { requestContext } from '../http/request-context.ts'
+import { addressOf } from '../http/request-context.ts'
+import { flushWithNotices } from './back-channel-logout.ts'
 import { allowFormDestination } from './form-posts.ts'
+import { graceSeconds } from './lifetimes.ts'
+import { finishMetadata } from './metadata.ts'
 import type { Oidc } from './oidc.ts'
+import { slowDown } from './polling.ts'
+import { finishUserinfo, protectedResourcePath } from './protected-resource.ts'
 import { routes } from './provider.ts'
+import { noteUse } from './registered-use.ts'
+import { mountRegistration } from './registration-routes.ts'
 import { findLostSuccessor, LostRotation } from './rotation.ts'
 import { settleSession } from './session-adapters.ts'
 import { answerForStructuredToken } from './structured-tokens.ts'
-import { createUnit, currentUnit, flushUnit, inUnit } from './unit-of-work.ts'
+import { createUnit, currentUnit, inUnit, type UnitOfWork } from './unit-of-work.ts'
 
-/** What is answered from memory. */
+/** What the library is asked for once, and is then answered from memory. */
 export const metadataPaths = [
   '/.well-known/openid-configuration',
   '/.well-known/oauth-authorization-server',
@@ -28,14 +35,21 @@ const paths: [string[], string[]][] = [
       routes.authorization,
       `${routes.authorization}/:uid`,
       routes.end_session,
-      `${routes.end_session}/success`
+      `${routes.end_session}/success`,
+      `${routes.code_verification}/:uid`
     ]
   ],
   [['GET', 'POST', 'OPTIONS'], [routes.userinfo]],
   [['POST'], [`${routes.end_session}/confirm`]],
   [
     ['POST', 'OPTIONS'],
-    [routes.token, routes.introspection, routes.revocation, routes.pushed_authorization_request]
+    [
+      routes.token,
+      routes.introspection,
+      routes.revocation,
+      routes.pushed_authorization_request,
+      routes.device_authorization
+    ]
   ]
 ]
 
@@ -56,6 +70,7 @@ export async function mountProvider(app: FastifyInstance, oidc: Oidc): Promise<v
   })
   await app.register(async scope => turnPostsToGets(scope))
   await app.register(async scope => serveMetadata(scope, oidc))
+  if (oidc.ctx.config.registration.mode !== 'off') await mountRegistration(app, oidc)
 }
 
 /**
@@ -77,15 +92,36 @@ function turnPostsToGets(scope: FastifyInstance): void {
 }
 
 function handOver(oidc: Oidc, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const { raw } = reply
-  for (const name of Object.keys(oidc.headers)) raw.setHeader(name, oidc.headers[name] ?? '')
+  const unit = createUnit(oidc.ctx.now())
+  // First: the headers that tell the address behind a proxy are gone afterwards.
+  const ip = addressOf(request)
+  unit.asker = () => ({ id: request.id, ip, userAgent: request.headers['user-agent'] ?? '' })
+  pinHost(request.raw, isForCertificates(oidc, request) ? oidc.mtlsOrigin : oidc.issuer)
+  return letAnswer(oidc, { raw: Object.assign(request.raw, { id: request.id }), reply, unit })
+}
+
+/** Has the library answer `raw`, whose host is pinned and which need not be the request that came, by way of `reply`. */
+export function letAnswer(
+  oidc: Oidc,
+  { raw, reply, unit }: { raw: IncomingMessage; reply: FastifyReply; unit: UnitOfWork }
+): FastifyReply {
+  for (const name of Object.keys(oidc.headers)) reply.raw.setHeader(name, oidc.headers[name] ?? '')
   reply.hijack()
-  pinHost(request.raw, oidc.issuer)
-  Object.assign(request.raw, { id: request.id })
-  const unit = createUnit(oidc.ctx.now(), () => requestContext(oidc.ctx, request).request)
-  inUnit(unit, () => oidc.current().callback(request.raw, raw))
+  inUnit(unit, () => oidc.current().callback(raw, reply.raw))
   return reply
 }
+
+/**
+ * Whether an endpoint of applications is asked at its alias for clients with certificates: proofs and assertions are then
+ * made for that address. What browsers ask has the issuer's only.
+ *
+ * @see RFC 8705 §5, RFC 9449 §4.3
+ */
+const isForCertificates = ({ issuer, mtlsOrigin }: Oidc, { raw, method, routeOptions }: FastifyRequest) =>
+  raw.headers.host === mtlsOrigin.host &&
+  mtlsOrigin !== issuer &&
+  (method === 'POST' || routeOptions.url === routes.userinfo) &&
+  !String(routeOptions.url).startsWith(routes.end_session)
 
 /** URLs that the library emits are made from the request: it gets to see the issuer's host and scheme only. */
 export function pinHost(raw: IncomingMessage, issuer: URL): void {
@@ -105,19 +141,23 @@ export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
   provider.use(async (ctx, next) => {
     await next()
     await answerForStructuredToken(oidc, ctx as KoaContextWithOIDC)
+    finishMetadata(ctx as KoaContextWithOIDC, oidc.ctx.config)
+    finishUserinfo(ctx as KoaContextWithOIDC, oidc.ctx.config)
     allowFormDestination(ctx as KoaContextWithOIDC)
+    // Koa calls nothing text/plain, which libraries refuse as an answer to a revocation (RFC 7009 §2.2, RFC 9110 §8.3).
+    if (ctx.body === '') ctx.remove('content-type')
+    await slowDown(oidc, ctx as KoaContextWithOIDC)
     const unit = currentUnit()
     settleSession()
+    noteUse(oidc, ctx as KoaContextWithOIDC)
     try {
-      await flushUnit(oidc.ctx.sql, unit, { failed: ctx.status >= 400 })
+      await flushWithNotices(oidc.ctx, unit, { failed: ctx.status >= 400 })
     } catch (error) {
       if (!(error instanceof LostRotation)) return answerFault(oidc, ctx as KoaContextWithOIDC, error)
       try {
-        unit.successor = await findLostSuccessor(
-          oidc.ctx.sql,
-          { now: oidc.ctx.now, ...oidc.ctx.config },
-          error.value
-        )
+        const seconds = graceSeconds(oidc.ctx.config, (ctx as KoaContextWithOIDC).oidc.client)
+        const clock = { now: oidc.ctx.now, graceSeconds: seconds }
+        unit.successor = await findLostSuccessor(oidc.ctx.sql, clock, error.value)
       } catch (gone) {
         return answerFault(oidc, ctx as KoaContextWithOIDC, gone)
       }
@@ -174,7 +214,7 @@ export async function readDocument(
 
 /** Discovery and the key set change only with the keys: they are answered from memory, with headers made in advance. */
 function serveMetadata(scope: FastifyInstance, oidc: Oidc): void {
-  for (const path of metadataPaths) {
+  for (const path of [...metadataPaths, protectedResourcePath]) {
     scope.get(path, (request, reply) => {
       const { etag, body, headers } = oidc.document(path)
       const known = request.headers['if-none-match'] === etag
@@ -189,6 +229,8 @@ function serveMetadata(scope: FastifyInstance, oidc: Oidc): void {
         .headers({
           'access-control-allow-origin': '*',
           'access-control-allow-methods': 'GET',
+          // Scripts of MCP clients send their protocol's version along.
+          'access-control-allow-headers': '*',
           'access-control-max-age': '3600'
         })
         .send()

@@ -7,8 +7,10 @@ import { loadSigningKeys } from '../keys/service.ts'
 import { registerGrants } from './extension-grants.ts'
 import { type Document, metadataPaths, readDocument, settleBeforeAnswer, toDocument } from './mount.ts'
 import { readVerificationKeys, type VerificationKeys } from './own-jwts.ts'
+import { protectedResourceMetadata, protectedResourcePath } from './protected-resource.ts'
 import { createProvider, type ProtocolPages, routes } from './provider.ts'
 import type { Registry } from './registry.ts'
+import { compileDetailTypes, type DetailChecks } from './rich-authorization.ts'
 
 export type Instance = {
   provider: Provider
@@ -22,6 +24,8 @@ export type Instance = {
 export type Oidc = {
   ctx: Context
   issuer: URL
+  /** Where clients bring their certificates: the issuer, or MTLS_BASE_URL. */
+  mtlsOrigin: URL
   /** On every answer; the library adds its own to them. */
   headers: Record<string, string>
   current: () => Instance
@@ -42,10 +46,14 @@ export type Surroundings = {
 /** Starts the protocol with the signing keys that there are. */
 export async function startOidc(ctx: Context, surroundings: Surroundings): Promise<Oidc> {
   const { pages, headers } = surroundings
+  const { config } = ctx
+  const issuer = new URL(config.issuer)
+  const details = await compileDetailTypes(config.authorizationDetailsTypes)
   let instance: Instance
   const oidc: Oidc = {
     ctx,
-    issuer: new URL(ctx.config.issuer),
+    issuer,
+    mtlsOrigin: config.mtls.baseUrl === config.issuer ? issuer : new URL(config.mtls.baseUrl),
     headers,
     current: () => instance,
     document: path => {
@@ -55,14 +63,14 @@ export async function startOidc(ctx: Context, surroundings: Surroundings): Promi
     },
     renderError: pages.renderError,
     reload: async () => {
-      instance = await build(oidc, surroundings)
+      instance = await build(oidc, { ...surroundings, details })
     }
   }
   await oidc.reload()
   return oidc
 }
 
-async function build(oidc: Oidc, surroundings: Surroundings): Promise<Instance> {
+async function build(oidc: Oidc, surroundings: Surroundings & { details: DetailChecks }): Promise<Instance> {
   const { provider, registry } = createProvider(oidc.ctx, await loadSigningKeys(oidc.ctx), surroundings)
   settleBeforeAnswer(oidc, provider)
   registerGrants(oidc, provider)
@@ -70,6 +78,8 @@ async function build(oidc: Oidc, surroundings: Surroundings): Promise<Instance> 
   const documents = new Map<string, Document>()
   for (const path of metadataPaths)
     documents.set(path, toDocument(path, await readDocument(provider, oidc, path), oidc.headers))
+  const resource = JSON.stringify(protectedResourceMetadata(oidc.ctx.config))
+  documents.set(protectedResourcePath, toDocument(protectedResourcePath, resource, oidc.headers))
   const keySet = documents.get(routes.jwks)
   const keys: VerificationKeys = keySet === undefined ? new Map() : readVerificationKeys(keySet)
   return { provider, registry, callback: provider.callback(), documents, keys }

@@ -3,25 +3,37 @@ import { type Grant, interactionPolicy, type KoaContextWithOIDC, type Provider }
 import { ownClientId } from '../clients/model.ts'
 import type { Sql } from '../db/connect.ts'
 import { acrCheck, loginDetails } from './acr-policy.ts'
+import type { AuthorizationDetail } from './details-model.ts'
 import { findConsent } from './interaction-repository.ts'
 import { type Consent, missingConsent } from './model.ts'
 import type { RegisteredClient } from './registry.ts'
+import { requestedDetails } from './rich-authorization.ts'
 
 /** Claims that tell of the sign-in, not of the person: they need no consent. */
 const claimsWithoutConsent = new Set(['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss'])
 
 /** What the authorization request asks for. */
-export function wantedConsent({ oidc }: KoaContextWithOIDC): Consent {
+export function wantedConsent(ctx: KoaContextWithOIDC): Consent {
+  const { oidc } = ctx
   const requested = [...oidc.requestParamScopes]
   const resources = Object.entries(oidc.resourceServers ?? {}).map(([identifier, server]) => {
     const available = new Set(server.scope?.split(' '))
     return [identifier, requested.filter(scope => available.has(scope))] as const
   })
+  const details = requestedDetails(ctx)
   return {
     scopes: [...oidc.requestParamOIDCScopes],
     claims: [...oidc.requestParamClaims].filter(claim => !claimsWithoutConsent.has(claim)),
-    resources: Object.fromEntries(resources)
+    resources: Object.fromEntries(resources),
+    ...(details.length === 0 ? {} : { details })
   }
+}
+
+/** A grant, as yet empty, that lasts as long as the client's tokens may. */
+export function createGrant(provider: Provider, accountId: string, client: RegisteredClient): Grant {
+  const grant = new provider.Grant({ accountId })
+  grant.client = client
+  return grant
 }
 
 /** Puts what was agreed to into a grant. */
@@ -30,6 +42,7 @@ export function fillGrant(grant: Grant, consent: Consent): void {
   if (consent.claims.length > 0) grant.addOIDCClaims(consent.claims)
   for (const [identifier, scopes] of Object.entries(consent.resources))
     if (scopes.length > 0) grant.addResourceScope(identifier, scopes.join(' '))
+  for (const detail of consent.details ?? []) grant.addRar(detail)
 }
 
 function heldBy(grant: Grant, wanted: Consent): Consent {
@@ -38,7 +51,8 @@ function heldBy(grant: Grant, wanted: Consent): Consent {
     claims: grant.getOIDCClaims(),
     resources: Object.fromEntries(
       Object.keys(wanted.resources).map(id => [id, grant.getResourceScope(id).split(' ')])
-    )
+    ),
+    details: (grant.rar ?? []) as AuthorizationDetail[]
   }
 }
 
@@ -59,10 +73,13 @@ export const createLoadExistingGrant =
     if (own !== undefined && missingConsent(heldBy(own, wanted), wanted) === null) return own
     if (account === undefined || (prompts.has('consent') && result?.consent === undefined)) return own
 
-    const given = client.first_party ? wanted : await findConsent(sql, account.accountId, client.clientId)
+    const given = client.first_party
+      ? { ...wanted, details: [] }
+      : await findConsent(sql, account.accountId, client.clientId)
     if (missingConsent(given, wanted) !== null) return own
-    const Grant = provider().Grant
-    const grant = own ?? new Grant({ accountId: account.accountId, clientId: client.clientId })
+    // Who asks for nothing lacks nothing, and would be let in unseen.
+    if (given === null && client.registered_by !== undefined) return own
+    const grant = own ?? createGrant(provider(), account.accountId, client)
     fillGrant(grant, wanted)
     // Our own pages are granted nothing that would have to be kept.
     if (client.clientId !== ownClientId) await grant.save()
@@ -98,6 +115,18 @@ export function createInteractionPolicy() {
           client.applicationType === 'native' && !client.first_party && oidc.result?.consent === undefined
         )
       }
+    )
+  )
+  // Nobody but the person vouches for an application that registered itself, so they see it once, whatever it asks for.
+  checks?.add(
+    new interactionPolicy.Check(
+      'registered_client_prompt',
+      'the End-User has not agreed to this client yet',
+      'consent_required',
+      ({ oidc }) =>
+        (oidc.client as RegisteredClient).registered_by !== undefined &&
+        oidc.result?.consent === undefined &&
+        oidc.entities.Grant?.jti === undefined
     )
   )
   return policy

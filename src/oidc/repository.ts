@@ -73,12 +73,6 @@ export async function findArtifact(sql: Sql, model: string, idHash: Buffer): Pro
   return row ?? null
 }
 
-export async function findArtifactByUserCode(sql: Sql, userCodeHash: Buffer): Promise<Artifact | null> {
-  const [row] = await sql<Artifact[]>`
-    select payload, consumed_at, expires_at from oidc_artifacts where user_code_hash = ${userCodeHash}`
-  return row ?? null
-}
-
 export type TokenRow = {
   idHash: Buffer
   kind: string
@@ -124,19 +118,22 @@ export const consumeRefreshToken = (idHash: Buffer, successorSealed: Buffer, at:
     where id_hash = ${bind(idHash)} and consumed_at is null`
 })
 
-export const insertArtifact = (row: TokenRow & { userCodeHash: Buffer | null }): Write => ({
+/** A token that is used again and again lasts from its last use on; the library goes by the payload. */
+export const updateRefreshTokenExpiry = (idHash: Buffer, expiresAt: Date): Write => ({
+  text: bind => `update refresh_tokens set expires_at = ${bind(expiresAt)},
+      payload = payload || ${bind({ exp: Math.floor(expiresAt.getTime() / 1000) })}::jsonb
+    where id_hash = ${bind(idHash)} and consumed_at is null`
+})
+
+export type ArtifactRow = TokenRow & { userCodeHash: Buffer | null }
+
+export const insertArtifact = (row: ArtifactRow): Write => ({
   text: insert('oidc_artifacts', {
     ...tokenColumns(row),
     client_id: ['text', row.clientId],
     model: ['text', row.kind],
     user_code_hash: ['bytea', row.userCodeHash]
   })
-})
-
-/** The device grant saves its code again as it goes through its states; a used one stays as it is. */
-export const upsertArtifact = (row: TokenRow & { userCodeHash: Buffer | null }): Write => ({
-  text: bind => `${insertArtifact(row).text(bind)} on conflict (id_hash, model) do update set payload = excluded.payload, grant_id = excluded.grant_id,
-    account_id = excluded.account_id, session_uid = excluded.session_uid, expires_at = excluded.expires_at where oidc_artifacts.consumed_at is null`
 })
 
 /** Takes a code once. The moment is read when the write is sent: who came before it took part in a race, who comes later is late. */

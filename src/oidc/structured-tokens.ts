@@ -18,8 +18,9 @@ export async function answerForStructuredToken(oidc: Oidc, ctx: KoaContextWithOI
   if (error !== 'unsupported_token_type') return
   const claims = readAccessToken(oidc, String(ctx.oidc.params?.token))
   ctx.status = 200
-  if (ctx.oidc.route === 'introspection') ctx.body = await introspect(oidc, ctx, claims)
-  else await revoke(ctx, claims)
+  if (ctx.oidc.route === 'revocation') return await revoke(ctx, claims)
+  ctx.body = await introspect(oidc, ctx, claims)
+  await signIntrospection(oidc, ctx)
 }
 
 /** What the token says while it is good, and `{"active":false}` for any other, without a reason. @see RFC 7662 §2.2 */
@@ -36,6 +37,17 @@ async function introspect(
 
 function describe({ grant_id: _grantId, ...claims }: AccessTokenClaims): object {
   return { active: true, ...claims, token_type: claims.cnf?.jkt === undefined ? 'Bearer' : 'DPoP' }
+}
+
+const signedIntrospection = 'application/token-introspection+jwt'
+
+/** As the library does for the tokens that it knows: a JWT for whoever asks for one. @see RFC 9701 §4, §5 */
+async function signIntrospection({ current }: Oidc, ctx: KoaContextWithOIDC): Promise<void> {
+  if (ctx.accepts('json', signedIntrospection) !== signedIntrospection) return
+  const answer = new (current().provider.IdToken)({}, { ctx } as never)
+  answer.set('token_introspection', ctx.body)
+  ctx.body = await answer.issue({ use: 'introspection' })
+  ctx.type = `${signedIntrospection}; charset=utf-8`
 }
 
 /**

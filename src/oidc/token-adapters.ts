@@ -13,14 +13,12 @@ import {
   deleteRefreshToken,
   deleteTokensByGrant,
   findArtifact,
-  findArtifactByUserCode,
   findCode,
   findGrant,
   findToken,
   insertAccessToken,
   insertArtifact,
   insertRefreshToken,
-  upsertArtifact,
   upsertGrant
 } from './repository.ts'
 import { consumeWithSuccessor, LostRotation, openSuccessor } from './rotation.ts'
@@ -59,7 +57,7 @@ function joinedSession(token: StoredToken, now: Date): SessionPayload | null {
 }
 
 /** Issues something; only if the code that this request takes, if any, was still there to take. */
-function issue(write: Write): void {
+export function issue(write: Write): void {
   const { issuing, consumption } = currentUnit()
   issuing.push({ write: consumption === null ? write : { ...write, onlyAfter: consumption } })
 }
@@ -112,7 +110,8 @@ export const refreshTokens: Part = storage => ({
     const token = await findAnyToken(storage, id)
     if (token?.kind !== 'RefreshToken') return undefined
     if (token.consumedAt === null) return { ...token.payload, jti: id }
-    const successor = openSuccessor(storage, id, token)
+    const graceSeconds = await storage.graceSecondsOf(token.clientId)
+    const successor = openSuccessor({ now: storage.now, graceSeconds }, id, token)
     if (successor === null) return { ...token.payload, jti: id, consumed: true }
     // A retry within the grace window: the library goes on as with a living token, the answer carries the successor.
     currentUnit().successor = successor
@@ -142,7 +141,7 @@ export const refreshTokens: Part = storage => ({
  * A request that was already under way when the code was taken only lost a race, as a form posted twice does: it is
  * refused where it would take the code, and the winner keeps its tokens.
  */
-const isReuse = (consumedAt: Date | null): boolean =>
+export const isReuse = (consumedAt: Date | null): boolean =>
   consumedAt !== null && currentUnit().startedAt > consumedAt
 
 /** RFC 6749 §5.2; RFC 9126 §4 with RFC 9101 §7 for the reference of a pushed request. */
@@ -151,7 +150,7 @@ const alreadyUsed = (model: string): Error =>
     ? new errors.InvalidRequestUri('request_uri is invalid, expired, or was already used')
     : new errors.InvalidGrant(`${model} was already used`)
 
-/** Codes, pushed requests, device codes. */
+/** Codes and pushed requests. */
 export const artifacts: Part = (storage, model) => ({
   find: async id => {
     const artifact = await findArtifact(storage.lookups, model, hashToken(id))
@@ -159,22 +158,8 @@ export const artifacts: Part = (storage, model) => ({
       ? undefined
       : { ...artifact.payload, jti: id, ...(isReuse(artifact.consumedAt) ? { consumed: true } : {}) }
   },
-  findByUserCode: async userCode => {
-    const artifact = await findArtifactByUserCode(storage.lookups, hashToken(userCode))
-    return artifact === null
-      ? undefined
-      : { ...artifact.payload, ...(isReuse(artifact.consumedAt) ? { consumed: true } : {}) }
-  },
-  upsert: async (id, payload) => {
-    const userCode = text(payload.userCode)
-    const row = {
-      ...toRow(storage, id, payload),
-      kind: model,
-      userCodeHash: userCode === null ? null : hashToken(userCode)
-    }
-    if (userCode === null) issue(insertArtifact(row))
-    else await queue(upsertArtifact(row))
-  },
+  upsert: async (id, payload) =>
+    issue(insertArtifact({ ...toRow(storage, id, payload), kind: model, userCodeHash: null })),
   consume: async id => {
     const unit = currentUnit()
     unit.consumption = consumeArtifact(model, hashToken(id), storage.now)

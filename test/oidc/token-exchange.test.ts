@@ -36,6 +36,11 @@ t.test('token exchange', async t => {
       t.match(header, { typ: 'at+jwt', alg: 'ES256' })
       t.match(payload, { iss: service.issuer, sub: accountId, aud: back, client_id: gateway.client_id })
       t.notOk('act' in payload, 'impersonation says nothing of who acts')
+      t.match(
+        payload,
+        { acr: 'urn:gatehouse:acr:1fa', auth_time: Number },
+        'how they signed in is still known'
+      )
       t.match((await introspect(service, gateway, answer.access_token)).body, {
         active: true,
         sub: accountId

@@ -1,0 +1,17 @@
+// The authorization server's metadata (RFC 8414, OpenID Connect Discovery 1.0), where the library's is not the whole truth.
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import type { Config } from '../config/schema.ts'
+import { describeMtls, type Metadata } from './mtls.ts'
+import { protectedResourceMetadata } from './protected-resource.ts'
+
+/** Corrects the library's answer; it is asked for once, and kept (oidc.ts). */
+export function finishMetadata(ctx: KoaContextWithOIDC, config: Config): void {
+  if (ctx.oidc?.route !== 'discovery') return
+  const metadata = ctx.body as Metadata
+  describeMtls(config, metadata)
+  // RFC 9728 §4
+  metadata.protected_resources = [protectedResourceMetadata(config).resource]
+  // RFC 8414 §3.2: what is empty is left out.
+  for (const [name, value] of Object.entries(metadata))
+    if (Array.isArray(value) && value.length === 0) delete metadata[name]
+}

@@ -1,0 +1,37 @@
+// Runs the modules of a plan of the OpenID Foundation's suite, one test each.
+import type { Test } from 'tap'
+import type { DemoClient } from '../../src/development/clients-service.ts'
+import { registerFor, type Suite, type Variant } from '../helpers/conformance.ts'
+import { answers } from './answer-modules.ts'
+import { asks } from './ask-modules.ts'
+import { claims } from './claim-modules.ts'
+import { codes } from './code-modules.ts'
+import { requestObjects } from './request-object-modules.ts'
+
+export type Run = {
+  t: Test
+  suite: Suite
+  variant: Variant
+  /** A client of the variant, registered anew. */
+  register: (over?: Record<string, unknown>) => Promise<DemoClient>
+}
+
+/** What a module of the suite asks for, in words, and where the specifications ask for it. */
+export type Module = { section: string; says: string; run: (run: Run) => Promise<void> }
+
+const modules = { ...answers, ...asks, ...claims, ...codes, ...requestObjects }
+export type ModuleName = keyof typeof modules
+
+/** Each module of a plan in its order, as a test of the same name. */
+export async function runPlan(
+  t: Test,
+  suite: Suite,
+  { variant, names }: { variant: Variant; names: readonly ModuleName[] }
+): Promise<void> {
+  for (const name of names) {
+    const { section, says, run }: Module = modules[name]
+    await t.test(`${name} (${section}): ${says}`, async t => {
+      await run({ t, suite, variant, register: over => registerFor(suite, variant, over) })
+    })
+  }
+}
