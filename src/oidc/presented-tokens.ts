@@ -121,7 +121,7 @@ async function readIdToken(oidc: Oidc, token: string): Promise<Presented | null>
   const { sub: accountId, aud: clientId, iat: issuedAt, exp: expiresAt } = claims
   const client =
     typeof clientId === 'string' ? await oidc.current().registry.clients.find(clientId) : undefined
-  if (client === undefined || client.subjectType === 'pairwise' || !isId(accountId)) return null
+  if (client === undefined || !isId(accountId)) return null
   const now = oidc.ctx.now()
   const grant = await findGrantOfClient(oidc.ctx.sql, { accountId, clientId, issuedAt, now })
   if (grant === null) return null

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { createApplication, openid } from '../helpers/application.ts'
 import { back, exchange, front, grantType, opaque, registerParts, tokenType } from '../helpers/exchange.ts'
-import { introspect, post, readJwt, signedInVisitor, userinfo } from '../helpers/protocol.ts'
+import { introspect, post, readJwt, registerPortal, signedInVisitor, userinfo } from '../helpers/protocol.ts'
 import { startService } from '../helpers/service.ts'
 
 t.test('token exchange', async t => {
@@ -161,6 +161,25 @@ t.test('token exchange', async t => {
       error: 'invalid_request'
     })
   })
+
+  await t.test(
+    'a person whom the application knows by another name is told by the name that the API knows',
+    async t => {
+      const aliased = await registerPortal(service, {
+        client_name: 'Aliased',
+        subject_type: 'pairwise',
+        scope: 'openid read see',
+        resources: [front, opaque]
+      })
+      const taker = await registerGateway({ ...policy, subject_clients: [aliased.client_id] })
+      for (const resource of [front, opaque]) {
+        const { access_token } = await obtain(visitor, { scope: 'openid read', resource }, aliased)
+        const { body } = await exchange(service, taker, { subject_token: access_token, audience: back })
+        t.equal(readJwt(body.access_token).payload.sub, accountId)
+        t.not((await introspect(service, taker, access_token)).body.sub, accountId)
+      }
+    }
+  )
 
   await t.test('an ID token is exchanged where the policy says so', async t => {
     const subject_token = (await obtain(visitor, { scope: 'openid read', resource: front })).id_token
