@@ -14,6 +14,7 @@ import { toSeconds } from '../sessions/model.ts'
 import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
 import { claimsByScope, createFindAccount } from './claims.ts'
+import { fillScope } from './default-scope.ts'
 import { fapi, isFapi } from './fapi.ts'
 import {
   accessTokenSeconds,
@@ -122,6 +123,8 @@ export function createProvider(
       response_types: ['code']
     },
     extraClientMetadata: { properties: ownMetadata },
+    // Not an extra one: the one place where the library lets a parameter be filled in once the resources are known.
+    extraParams: { scope: fillScope },
     enabledJWA: enabledAlgs,
     assertJwtClientAuthClaimsAndHeader: createAssertionCheck(ctx),
     pkce: { required: (_ctx, client) => needsPkce(client as RegisteredClient, config) },
