@@ -9,7 +9,7 @@ import { agree } from '../helpers/application.ts'
 import { haveInstalled } from '../helpers/debian.ts'
 import { freePorts } from '../helpers/process.ts'
 import { type Body, countStatuses, post, readJwt } from '../helpers/protocol.ts'
-import { password, type Service, signUp, startService, Visitor } from '../helpers/service.ts'
+import { type Service, signUp, startService, Visitor } from '../helpers/service.ts'
 import type { Answer } from '../helpers/visitor.ts'
 import { waitFor } from '../helpers/wait.ts'
 
