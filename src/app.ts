@@ -32,6 +32,7 @@ import { createId } from './lib/ids.ts'
 import { mailRetention } from './mail/service.ts'
 import { createSmtpTransport } from './mail/smtp.ts'
 import { mailHandlers } from './mail/worker.ts'
+import { backChannelLogoutHandlers } from './oidc/back-channel-logout.ts'
 import { mountProvider } from './oidc/mount.ts'
 import { type Oidc, startOidc } from './oidc/oidc.ts'
 import { createProtocolPages } from './oidc/pages.ts'
@@ -103,7 +104,12 @@ export async function startApp({
       : createSmtpTransport({ ...config, smtpUrl: config.smtpUrl }, now)
   if (plan !== false)
     await jobs.work(ctx, {
-      handlers: { ...mailHandlers(config, transport), ...guessHandlers, ...newDeviceHandlers },
+      handlers: {
+        ...mailHandlers(config, transport),
+        ...guessHandlers,
+        ...newDeviceHandlers,
+        ...backChannelLogoutHandlers(oidc)
+      },
       recurring: recurringJobs(),
       ...plan
     })

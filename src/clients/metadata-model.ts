@@ -2,6 +2,7 @@
 import { type Installation, members } from './member-model.ts'
 import { type ClientMetadata, type Fault, grantTypes, secretKeeping } from './model.ts'
 import { findProfileContradictions, profileDefaults } from './profile-model.ts'
+import { findSubjectContradictions } from './subject-model.ts'
 
 export type ParseOutcome = { ok: true; metadata: ClientMetadata } | { ok: false; faults: Fault[] }
 
@@ -124,6 +125,7 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
     ...faults,
     ...findKeyContradictions(metadata),
     ...findTokenContradictions(metadata),
+    ...findSubjectContradictions(metadata),
     ...findProfileContradictions(metadata)
   ]
 }
@@ -153,6 +155,8 @@ function findKeyContradictions(metadata: ClientMetadata): Fault[] {
   const withKeys = method === 'private_key_jwt' || method === 'self_signed_tls_client_auth'
   if (withKeys && metadata.jwks === undefined && metadata.jwks_uri === undefined)
     fault('jwks', `or jwks_uri is needed with ${method}: the public keys of the client`)
+  if (method === 'self_signed_tls_client_auth' && metadata.jwks?.keys.some(({ x5c }) => !Array.isArray(x5c)))
+    fault('jwks', `must hold x5c, the client's certificate, in every key with ${method}`)
   if (metadata.jwks !== undefined && metadata.jwks_uri !== undefined)
     fault('jwks_uri', 'must not stand beside jwks: one place for keys')
   if (alg !== undefined && method !== 'private_key_jwt' && method !== 'client_secret_jwt')

@@ -15,6 +15,7 @@ import {
   secretKeeping
 } from './model.ts'
 import { deleteClient, findClient, insertClient, listResources, updateClient } from './repository.ts'
+import { sectorFaults } from './sector-service.ts'
 
 export type RegisterOutcome =
   | { ok: true; client_id: string; client_secret: string | null; metadata: ClientMetadata }
@@ -201,14 +202,17 @@ async function parseForInstallation(ctx: Context, input: unknown) {
     ...ctx.config,
     authorizationDetailsTypes: Object.keys(ctx.config.authorizationDetailsTypes)
   })
-  if (!parsed.ok || parsed.metadata.resources.length === 0) return parsed
-  const known = (await listResources(ctx.sql)).map(({ identifier }) => identifier)
-  const faults = parsed.metadata.resources.flatMap((identifier, index) =>
+  if (!parsed.ok) return parsed
+  const { resources } = parsed.metadata
+  const known =
+    resources.length === 0 ? [] : (await listResources(ctx.sql)).map(({ identifier }) => identifier)
+  const faults = resources.flatMap((identifier, index) =>
     known.includes(identifier)
       ? []
       : [{ field: `resources[${index}]`, message: 'is not registered: add the resource first' }]
   )
-  return faults.length === 0 ? parsed : { ok: false as const, faults }
+  const sector = await sectorFaults(ctx, parsed.metadata)
+  return faults.length + sector.length === 0 ? parsed : { ok: false as const, faults: [...faults, ...sector] }
 }
 
 function toClient(

@@ -5,6 +5,7 @@ import { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
 import { PostgresError } from '../db/connect.ts'
+import { flushWithNotices } from './back-channel-logout.ts'
 import { allowFormDestination } from './form-posts.ts'
 import { graceSeconds } from './lifetimes.ts'
 import { finishMetadata } from './metadata.ts'
@@ -14,7 +15,7 @@ import { routes } from './provider.ts'
 import { findLostSuccessor, LostRotation } from './rotation.ts'
 import { settleSession } from './session-adapters.ts'
 import { introspectStructuredToken } from './structured-tokens.ts'
-import { createUnit, currentUnit, flushUnit, inUnit } from './unit-of-work.ts'
+import { createUnit, currentUnit, inUnit } from './unit-of-work.ts'
 
 /** What the library is asked for once, and is then answered from memory. */
 export const metadataPaths = [
@@ -121,10 +122,12 @@ export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
     finishMetadata(ctx as KoaContextWithOIDC, oidc.ctx.config)
     finishUserinfo(ctx as KoaContextWithOIDC, oidc.ctx.config)
     allowFormDestination(ctx as KoaContextWithOIDC)
+    // Koa calls nothing text/plain, which libraries refuse as an answer to a revocation (RFC 7009 §2.2, RFC 9110 §8.3).
+    if (ctx.body === '') ctx.remove('content-type')
     const unit = currentUnit()
     settleSession()
     try {
-      await flushUnit(oidc.ctx.sql, unit, { failed: ctx.status >= 400 })
+      await flushWithNotices(oidc.ctx, unit, { failed: ctx.status >= 400 })
     } catch (error) {
       if (!(error instanceof LostRotation)) return answerFault(oidc, ctx as KoaContextWithOIDC, error)
       try {

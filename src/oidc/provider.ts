@@ -1,6 +1,6 @@
 // Builds oidc-provider from the settings and the signing keys. A changed key set means a new instance, swapped in whole.
 import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-provider'
-import { responseTypes } from '../clients/model.ts'
+import { authMethods, responseTypes } from '../clients/model.ts'
 import type { Context } from '../context.ts'
 import { acrLevels } from '../credentials/proof-model.ts'
 import type { Sql } from '../db/connect.ts'
@@ -12,6 +12,7 @@ import { hashToken } from '../lib/tokens.ts'
 import { toSeconds } from '../sessions/model.ts'
 import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
+import { deferLogoutTokens } from './back-channel-logout.ts'
 import { claimsByScope, createFindAccount } from './claims.ts'
 import { fapi, isFapi } from './fapi.ts'
 import {
@@ -22,6 +23,7 @@ import {
   refreshTokenSeconds
 } from './lifetimes.ts'
 import { createMtls } from './mtls.ts'
+import { createPairwiseIdentifier } from './pairwise.ts'
 import { createInteractionPolicy, createLoadExistingGrant } from './policy.ts'
 import { authenticationFacts } from './protected-resource.ts'
 import {
@@ -87,6 +89,8 @@ export function createProvider(
     // `none` is what our own account pages ask with: a session is all that they need.
     responseTypes: [...(config.conformance ? responseTypes : ['code' as const]), 'none'],
     acrValues: [...acrLevels],
+    subjectTypes: ['public', 'pairwise'],
+    pairwiseIdentifier: createPairwiseIdentifier(config),
     findAccount: createFindAccount(lookups),
     loadExistingGrant: createLoadExistingGrant(lookups, () => provider),
     interactions: {
@@ -111,6 +115,7 @@ export function createProvider(
       response_types: ['code']
     },
     extraClientMetadata: { properties: ownMetadata },
+    clientAuthMethods: [...authMethods],
     enabledJWA: enabledAlgs,
     assertJwtClientAuthClaimsAndHeader: createAssertionCheck(ctx),
     pkce: { required: (_ctx, client) => needsPkce(client as RegisteredClient, config) },
@@ -142,6 +147,7 @@ export function createProvider(
             client as RegisteredClient
           )
       },
+      backchannelLogout: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,
         logoutSource: pages.renderSignOut,
@@ -167,6 +173,7 @@ export function createProvider(
   provider.proxy = true
   instance.registry = createRegistry(ctx, provider)
   takeReplayMarksAtOnce(provider, ctx)
+  deferLogoutTokens(provider)
   return { provider, registry: instance.registry }
 }
 

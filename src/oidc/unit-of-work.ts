@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { AccountFacts } from '../accounts/facts-model.ts'
 import { runBatch, type Write } from '../db/batch.ts'
 import type { Sql } from '../db/connect.ts'
-import type { SessionPayload, StoredSession } from '../sessions/model.ts'
+import type { LogoutReceiver, SessionPayload, StoredSession } from '../sessions/model.ts'
 import type { Payload, StoredInteraction, StoredToken } from './model.ts'
 import type { Rotation } from './rotation.ts'
 
@@ -39,6 +39,8 @@ export type UnitOfWork = {
   /** The browser's own cookie, as SHA-256: tells whether it is trusted. */
   deviceHash: Buffer | null
   revokedGrants: Set<string>
+  /** The applications that are to be told that this request signed their person out. */
+  loggedOut: ({ accountId: string } & LogoutReceiver)[]
 }
 
 const current = new AsyncLocalStorage<UnitOfWork>()
@@ -60,7 +62,8 @@ export const createUnit = (startedAt: Date): UnitOfWork => ({
   droppedSession: null,
   proof: null,
   deviceHash: null,
-  revokedGrants: new Set()
+  revokedGrants: new Set(),
+  loggedOut: []
 })
 
 /** Runs `work` with its own unit; the adapter finds it by `currentUnit`. */

@@ -31,7 +31,7 @@ t.test('discovery', async t => {
       response_types_supported: ['code'],
       code_challenge_methods_supported: ['S256'],
       authorization_response_iss_parameter_supported: true,
-      subject_types_supported: ['public'],
+      subject_types_supported: ['public', 'pairwise'],
       authorization_endpoint: `${issuer}/auth`,
       token_endpoint: `${issuer}/token`,
       userinfo_endpoint: `${issuer}/userinfo`,
