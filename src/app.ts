@@ -4,6 +4,8 @@ import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { accountRetention } from './accounts/service.ts'
 import { auditPartitionsJob } from './audit/service.ts'
+import { initialAccessTokenRetention } from './clients/registration-token-service.ts'
+import { unusedClientsJob } from './clients/unused-client-service.ts'
 import type { Config } from './config/schema.ts'
 import type { Context } from './context.ts'
 import { guessHandlers, guessRetention } from './credentials/guess-service.ts'
@@ -21,6 +23,7 @@ import { registerRateLimit } from './http/rate-limit.ts'
 import { registerSecurityHeaders } from './http/security-headers.ts'
 import { tlsOptions } from './http/tls.ts'
 import { registerViews } from './http/view.ts'
+import { mountDevice } from './interactions/device-routes.ts'
 import { mountEmailLink } from './interactions/email-link-routes.ts'
 import { mountSignInLink } from './interactions/mail-code-routes.ts'
 import { mountInteractions } from './interactions/routes.ts'
@@ -132,6 +135,7 @@ async function mountPages(pages: FastifyInstance, ctx: Context, oidc: Oidc): Pro
   mountHome(pages, ctx.config)
   mountWellKnown(pages, ctx.config)
   mountInteractions(pages, ctx, oidc)
+  mountDevice(pages, ctx, oidc)
   mountEmailLink(pages, ctx, oidc)
   if (ctx.config.mailSignIn) mountSignInLink(pages, ctx, oidc)
   mountAccount(pages)
@@ -200,8 +204,10 @@ function recurringJobs(): RecurringJob[] {
       ...mailRetention,
       ...sessionRetention,
       ...deviceRetention,
-      ...protocolRetention
+      ...protocolRetention,
+      ...initialAccessTokenRetention
     ]),
+    unusedClientsJob,
     { name: 'signing-keys', everySeconds: 3600, run: async ctx => void (await finishRotations(ctx)) },
     auditPartitionsJob
   ]

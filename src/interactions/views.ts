@@ -1,4 +1,5 @@
 // What the pages of a sign-in may show, and its words.
+import type { RegisteredBy } from '../clients/model.ts'
 import type { PasswordFault } from '../credentials/model.ts'
 import { definePage } from '../http/view.ts'
 import { noWaiting, type Waiting, waitInWords, waitingTexts } from '../http/waiting.ts'
@@ -225,6 +226,8 @@ export const verifyEmailPage = definePage<VerifyEmailData>(
 export type ConsentData = {
   action: string
   client: Application
+  /** Nobody here vouches for it. `returnsTo`: the site that the browser goes back to; null: a program on the device. */
+  selfRegistered: { by: Exclude<RegisteredBy, 'operator'>; returnsTo: string | null } | null
   accountName: string
   accountEmail: string
   scopes: string[]
@@ -247,6 +250,7 @@ const scopeWords: Record<string, { title: string; detail: string }> = {
 const consent: ConsentData = {
   action: '/interaction/Ab3/consent',
   client: sampleApplication,
+  selfRegistered: null,
   accountName: 'Inès Moreau',
   accountEmail: 'ines.moreau@example.org',
   scopes: ['openid', 'profile', 'email', 'offline_access'],
@@ -270,6 +274,26 @@ export const consentPage = definePage<ConsentData>(
       scopes: [],
       resources: [{ name: 'urn:demo:api', scopes: ['read'] }]
     },
+    'registered-itself': {
+      ...consent,
+      selfRegistered: { by: 'registration', returnsTo: 'photos.tidewater.example' }
+    },
+    'on-this-device': {
+      ...consent,
+      client: { ...consent.client, host: 'localhost:33418' },
+      selfRegistered: { by: 'registration', returnsTo: null }
+    },
+    'described-by-a-document': {
+      ...consent,
+      scopes: [],
+      resources: [{ name: 'Weather tools', scopes: [] }],
+      selfRegistered: { by: 'client_id_metadata_document', returnsTo: null }
+    },
+    'nothing-but-in': {
+      ...consent,
+      scopes: [],
+      selfRegistered: { by: 'registration', returnsTo: 'photos.tidewater.example' }
+    },
     'with-details': {
       ...consent,
       scopes: [],
@@ -287,9 +311,9 @@ export const consentPage = definePage<ConsentData>(
       ]
     }
   },
-  ({ client, scopes }) => ({
+  ({ client, scopes, resources, details }) => ({
     client: presentApplication(client),
-    permissions: scopes.map(scope =>
+    permissions: (scopes.length + resources.length + details.length === 0 ? ['openid'] : scopes).map(scope =>
       Object.hasOwn(scopeWords, scope)
         ? scopeWords[scope]
         : { title: scope, detail: 'A permission of this name' }
