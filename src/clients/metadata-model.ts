@@ -1,7 +1,14 @@
 // Reads a registration that somebody sent: every member checked, every fault told at once, nothing unknown let in.
 import type { Config } from '../config/schema.ts'
 import { type Installation, members } from './member-model.ts'
-import { type ClientMetadata, type Fault, grantTypes, secretKeeping } from './model.ts'
+import {
+  type ClientMetadata,
+  type Fault,
+  grantTypes,
+  jwtBearer,
+  secretKeeping,
+  tokenExchange
+} from './model.ts'
 import { findProfileContradictions, profileDefaults } from './profile-model.ts'
 import { findSubjectContradictions } from './subject-model.ts'
 
@@ -169,9 +176,6 @@ function findTokenContradictions(metadata: ClientMetadata): Fault[] {
     fault('client_secret_expires_at', `is of no use with ${method}: there is no secret`)
   return faults
 }
-
-const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
-const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 
 function findExchangeContradictions(metadata: ClientMetadata): Fault[] {
   const faults: Fault[] = []
