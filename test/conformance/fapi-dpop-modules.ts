@@ -2,17 +2,9 @@
 
 import { calculateJwkThumbprint } from 'jose'
 import type { Test } from 'tap'
+import { createKey, type Key } from '../helpers/client-keys.ts'
 import { get, type Reply } from '../helpers/conformance.ts'
-import {
-  callUserinfo,
-  codeFields,
-  createKey,
-  type Deviation,
-  type Key,
-  proofOf,
-  push,
-  requestTokens
-} from '../helpers/fapi.ts'
+import { callUserinfo, codeFields, type Deviation, proofOf, push, requestTokens } from '../helpers/fapi.ts'
 import { completeFapi, type FapiModule, type FapiRun, grant, isError, type Obtained } from './fapi-flow.ts'
 
 const bound = { status: 400, errors: ['invalid_request', 'invalid_grant', 'invalid_dpop_proof'] }

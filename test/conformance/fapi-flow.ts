@@ -1,14 +1,13 @@
 // A whole flow of the FAPI 2.0 Security Profile, with what every module of the suite's plan checks on its way.
 import type { Test } from 'tap'
+import { createKey, type Key } from '../helpers/client-keys.ts'
 import { type Body, readJwt, type Suite, verifyIdToken } from '../helpers/conformance.ts'
 import {
   authorize,
   callUserinfo,
   codeFields,
-  createKey,
   type Deviation,
   type FapiClient,
-  type Key,
   type Push,
   type Pushed,
   push,

@@ -1,10 +1,11 @@
 // Modules of the FAPI 2.0 Security Profile plan: the token endpoint, and who a client is.
+
+import { createKey } from '../helpers/client-keys.ts'
 import type { Reply } from '../helpers/conformance.ts'
 import { readJwt } from '../helpers/conformance.ts'
 import {
   callUserinfo,
   codeFields,
-  createKey,
   type Deviation,
   type FapiClient,
   push,

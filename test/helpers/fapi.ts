@@ -1,23 +1,12 @@
 // A client of the FAPI 2.0 Security Profile, as the OpenID Foundation's test suite is one: private_key_jwt and DPoP.
-import { createHash, generateKeyPairSync, type KeyObject, randomBytes, randomUUID } from 'node:crypto'
-import { type JWTPayload, SignJWT } from 'jose'
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import type { DemoClient } from '../../src/development/clients-service.ts'
+import { createKey, type Json, type Key, signJwt } from './client-keys.ts'
 import { callbackUrl, type Fields, get, goOn, post, type Reply, type Suite } from './conformance.ts'
 import { createVerifier } from './protocol.ts'
 import { type Answer, Visitor } from './visitor.ts'
 
-type Over = Record<string, unknown>
-export type Key = { privateKey: KeyObject; jwk: Record<string, unknown>; alg: 'ES256' | 'PS256' }
-
 export type FapiClient = DemoClient & { key: Key }
-
-export function createKey(alg: Key['alg'] = 'ES256'): Key {
-  const { publicKey, privateKey } =
-    alg === 'ES256'
-      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      : generateKeyPairSync('rsa', { modulusLength: 2048 })
-  return { privateKey, jwk: { ...publicKey.export({ format: 'jwk' }) }, alg }
-}
 
 /** The suite's second redirect URI has a query of its own. */
 export const redirectUris = [callbackUrl, `${callbackUrl}?dummy1=lorem&dummy2=ipsum`]
@@ -36,10 +25,7 @@ export async function registerFapiClient({ service }: Suite, alg: Key['alg']): P
 }
 
 /** What an assertion, a proof or a request is to have that a right one has not; an undefined member is left out. */
-export type Deviation = { claims?: Over; header?: Over; key?: Key }
-
-const sign = async ({ claims = {}, header = {} }: Deviation, { privateKey, alg }: Key): Promise<string> =>
-  await new SignJWT(claims as JWTPayload).setProtectedHeader({ alg, ...header }).sign(privateKey)
+export type Deviation = { claims?: Json; header?: Json; key?: Key }
 
 const seconds = () => Math.floor(Date.now() / 1000)
 
@@ -51,10 +37,12 @@ export async function assertionOf(
 ): Promise<Fields> {
   const now = seconds()
   const right = { iss: client_id, sub: client_id, aud: issuer, jti: randomUUID(), iat: now, exp: now + 60 }
-  const deviation = { claims: { ...right, ...claims }, header: { kid: 'suite', ...header } }
   return {
     client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-    client_assertion: await sign(deviation, other)
+    client_assertion: await signJwt(other, {
+      claims: { ...right, ...claims },
+      header: { kid: 'suite', ...header }
+    })
   }
 }
 
@@ -69,10 +57,10 @@ export async function proofOf(
   const ath =
     accessToken === undefined ? undefined : createHash('sha256').update(accessToken).digest('base64url')
   const right = { htm: method, htu: url, jti: randomUUID(), iat: seconds(), ath, nonce }
-  return await sign(
-    { claims: { ...right, ...claims }, header: { typ: 'dpop+jwt', jwk: key.jwk, ...header } },
-    key
-  )
+  return await signJwt(key, {
+    claims: { ...right, ...claims },
+    header: { typ: 'dpop+jwt', jwk: key.jwk, ...header }
+  })
 }
 
 /** Sends a proof along, and once more with the nonce that the server asks for. @see RFC 9449 §8 */

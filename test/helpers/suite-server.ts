@@ -1,6 +1,7 @@
 // What the OpenID Foundation's test suite serves as a client, on loopback: documents by path, and requests that it takes.
-import { createServer } from 'node:http'
+import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { pemOfKey, trustedCertificate } from './tls.ts'
 
 export type SuiteRequest = { method: string; path: string; contentType: string; form: URLSearchParams }
 
@@ -15,7 +16,9 @@ export type SuiteServer = {
 export async function startSuiteServer(t: { teardown: (work: () => unknown) => void }): Promise<SuiteServer> {
   const documents = new Map<string, unknown>()
   const requests: SuiteRequest[] = []
-  const server = createServer(async (request, answer) => {
+  const certificate = trustedCertificate(t)
+  const tls = { key: pemOfKey(certificate), cert: certificate.pem }
+  const server = createServer(tls, async (request, answer) => {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk as Buffer)
     const { method = '', url: path = '', headers } = request
@@ -25,10 +28,10 @@ export async function startSuiteServer(t: { teardown: (work: () => unknown) => v
     answer.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' })
     answer.end(document === undefined ? undefined : JSON.stringify(document))
   })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>(resolve => server.listen(0, 'localhost', resolve))
   t.teardown(async () => {
     server.closeAllConnections()
     await new Promise(resolve => server.close(resolve))
   })
-  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, documents, requests }
+  return { origin: `https://localhost:${(server.address() as AddressInfo).port}`, documents, requests }
 }
