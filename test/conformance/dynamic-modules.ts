@@ -1,18 +1,17 @@
 // Modules of the Dynamic plan: what an application that registered itself is given, and what it may not register.
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { rotateSigningKey } from '../../src/keys/service.ts'
-import { createKey } from '../helpers/client-keys.ts'
 import {
   askForTokens,
   callbackUrl,
   isSignInPage,
   metadataFor,
-  publicJwks,
   readJwt,
   sendRegistration,
   suiteUrl
 } from '../helpers/conformance.ts'
-import { startSuiteServer } from '../helpers/suite-server.ts'
+import { startSite } from '../helpers/https-site.ts'
+import { createKey, jwksOf } from '../helpers/keyed-client.ts'
 import { waitFor } from '../helpers/wait.ts'
 import { begin, complete } from './flow.ts'
 import type { Module, Run } from './plan.ts'
@@ -60,18 +59,18 @@ async function refusesRegistration(
 
 /** A list of redirect URIs at another site, and the members that name it. */
 async function sectorOf({ t }: Run, redirectUris: string[]) {
-  const { origin, documents } = await startSuiteServer(t)
-  documents.set('/redirect_uris.json', redirectUris)
+  const { origin, pages } = await startSite(t)
+  pages.set('/redirect_uris.json', { body: redirectUris })
   return { subject_type: 'pairwise', sector_identifier_uri: `${origin}/redirect_uris.json` }
 }
 
 /** A client whose keys are at an address of its own. */
 async function clientWithJwksUri({ t, register }: Run, over: Record<string, unknown> = {}) {
-  const { origin, documents } = await startSuiteServer(t)
+  const { origin, pages } = await startSite(t)
   const publish = (kid: string) => {
-    const key = createKey('RS256')
-    documents.set('/jwks', publicJwks(key, kid))
-    return { ...key, jwk: { ...key.jwk, kid } }
+    const key = createKey('RS256', kid)
+    pages.set('/jwks', { headers: { 'cache-control': 'no-store' }, body: jwksOf(key) })
+    return key
   }
   const key = publish('first')
   const client = await register({ jwks: undefined, jwks_uri: `${origin}/jwks`, key, ...over })

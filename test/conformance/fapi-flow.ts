@@ -1,6 +1,5 @@
 // A whole flow of the FAPI 2.0 Security Profile, with what every module of the suite's plan checks on its way.
 import type { Test } from 'tap'
-import { createKey, type Key } from '../helpers/client-keys.ts'
 import { type Body, readJwt, type Suite, verifyIdToken } from '../helpers/conformance.ts'
 import {
   authorize,
@@ -13,6 +12,7 @@ import {
   push,
   requestTokens
 } from '../helpers/fapi.ts'
+import { createKey, type Key } from '../helpers/keyed-client.ts'
 
 export type FapiRun = {
   t: Test
@@ -56,7 +56,7 @@ export async function completeFapi(run: FapiRun, client: FapiClient, flow: Flow 
   const { t, suite } = run
   const { tokenKey, tokenProof, ...request } = flow
   const authorized = await grant(run, client, request)
-  const key = tokenKey ?? request.key ?? createKey()
+  const key = tokenKey ?? request.key ?? createKey('ES256')
   const reply = await requestTokens(suite, client, {
     fields: codeFields(authorized.code, authorized.pushed),
     key,

@@ -1,6 +1,5 @@
 // Runs the modules of a plan of the OpenID Foundation's suite, one test each.
 import type { Test } from 'tap'
-import type { Key } from '../helpers/client-keys.ts'
 import {
   registerFor,
   type Suite,
@@ -8,6 +7,7 @@ import {
   unregister,
   type Variant
 } from '../helpers/conformance.ts'
+import type { Key } from '../helpers/keyed-client.ts'
 import { answers } from './answer-modules.ts'
 import { asks } from './ask-modules.ts'
 import { claims } from './claim-modules.ts'

@@ -4,7 +4,8 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
 import type { DemoClient } from '../../src/development/clients-service.ts'
 import { ensureTestPerson, type TestPerson } from '../../src/development/conformance-service.ts'
-import { createKey, type Key, signJwt } from './client-keys.ts'
+import { signJws } from './jws.ts'
+import { assertionType, createKey, jwksOf, type Key, seconds } from './keyed-client.ts'
 import { authorizationUrl, type Body, type Fields, get, post, type Reply, readJwt } from './protocol.ts'
 import { type Service, startService } from './service.ts'
 import { serveTls } from './tls.ts'
@@ -45,12 +46,9 @@ export async function startSuite(t: Teardown, environment: Record<string, string
 
 const tokenTypes = (responseType: string) => responseType.split(' ').filter(type => type !== 'code')
 
-/** The suite's clients all have an RSA key, by which they can be known; making one takes long. */
+/** The suite's clients all have an RSA key without a name, by which they can be known; making one takes long. */
 const suiteKey = createKey('RS256')
-
-export const publicJwks = ({ jwk, alg }: Key, kid?: string) => ({
-  keys: [{ ...jwk, use: 'sig', alg, ...(kid === undefined ? {} : { kid }) }]
-})
+suiteKey.publicJwk = { ...suiteKey.publicJwk, alg: 'RS256', kid: undefined }
 
 /** Sends a registration over the wire; a member that is undefined is left out. @see RFC 7591 §3.1 */
 export async function sendRegistration(
@@ -74,7 +72,7 @@ export function metadataFor({ responseType, authMethod }: Variant) {
   return {
     client_name: 'Conformance suite',
     grant_types: grants,
-    jwks: publicJwks(suiteKey),
+    jwks: jwksOf(suiteKey),
     token_endpoint_auth_method: authMethod ?? 'client_secret_basic',
     response_types: [responseType],
     redirect_uris: [callbackUrl],
@@ -153,17 +151,14 @@ function formPostOf({ text, url, status }: Answer): URLSearchParams {
 }
 
 /** A client assertion, for the token endpoint unless `aud` says otherwise. @see OpenID Connect Core 1.0 §9 */
-async function assertionOf({ discovery }: Suite, { client_id, key }: SuiteClient, aud: unknown) {
-  const iat = Math.floor(Date.now() / 1000)
+function assertionOf({ discovery }: Suite, { client_id, key }: SuiteClient, aud: unknown) {
+  const iat = seconds()
   const claims = {
     ...{ iss: client_id, sub: client_id, aud: aud ?? discovery.token_endpoint },
     ...{ jti: randomUUID(), iat, exp: iat + 60 }
   }
-  const { kid } = key.jwk
-  return {
-    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-    client_assertion: await signJwt(key, { claims, header: kid === undefined ? {} : { kid } })
-  }
+  const header = { alg: key.alg, kid: key.publicJwk.kid }
+  return { client_assertion_type: assertionType, client_assertion: signJws(header, claims, key.privateKey) }
 }
 
 /** A token request of the client, by its registered way to authenticate. */
@@ -175,7 +170,7 @@ export async function askForTokens(
   const { client_id, client_secret, token_endpoint_auth_method: method } = client
   const { service } = suite
   if (method === 'private_key_jwt')
-    return await post(service, '/token', { ...fields, ...(await assertionOf(suite, client, aud)) })
+    return await post(service, '/token', { ...fields, ...assertionOf(suite, client, aud) })
   if (method === 'client_secret_post')
     return await post(service, '/token', { ...fields, client_id, client_secret })
   return await post(service, '/token', fields, { client })
