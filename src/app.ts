@@ -1,6 +1,5 @@
 // The composition root: the only file that knows every feature.
 import cookie from '@fastify/cookie'
-import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { accountRetention } from './accounts/service.ts'
 import { auditPartitionsJob } from './audit/service.ts'
@@ -20,6 +19,7 @@ import { answerFrameworkError, registerErrorHandler } from './http/error-handler
 import { registerForms } from './http/forms.ts'
 import { mountHealth } from './http/health.ts'
 import { registerRateLimit } from './http/rate-limit.ts'
+import { schemaController } from './http/schemas.ts'
 import { registerSecurityHeaders } from './http/security-headers.ts'
 import { tlsOptions } from './http/tls.ts'
 import { registerViews } from './http/view.ts'
@@ -81,8 +81,6 @@ export async function startApp({
   const ctx: Context = { sql: pool, now, log: http.log, config, enqueue: jobs.enqueue }
   await ensureSigningKeys(ctx)
 
-  // TypeBox's own checks: Ajv would drop unknown fields and turn texts into numbers.
-  http.setValidatorCompiler(TypeBoxValidatorCompiler)
   registerForms(http)
   // Forms are all that is read, anything else is 415: in JSON an address could be a list or an object.
   http.removeContentTypeParser(['application/json', 'text/plain'])
@@ -169,6 +167,7 @@ function createServer({
       ignoreDuplicateSlashes: false,
       maxParamLength: 200
     },
+    schemaController,
     onProtoPoisoning: 'error' as const,
     onConstructorPoisoning: 'error' as const,
     ...(tls === null ? { http: limits } : { https: { ...limits, ...tls } }),

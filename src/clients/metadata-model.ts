@@ -1,7 +1,15 @@
 // Reads a registration that somebody sent: every member checked, every fault told at once, nothing unknown let in.
 import type { Config } from '../config/schema.ts'
+import { findMessageContradictions } from './key-model.ts'
 import { type Installation, members } from './member-model.ts'
-import { type ClientMetadata, type Fault, grantTypes, secretKeeping } from './model.ts'
+import {
+  type ClientMetadata,
+  type Fault,
+  grantTypes,
+  jwtBearer,
+  secretKeeping,
+  tokenExchange
+} from './model.ts'
 import { findProfileContradictions, profileDefaults } from './profile-model.ts'
 import { findSubjectContradictions } from './subject-model.ts'
 
@@ -95,9 +103,10 @@ function contradictionsWhereReadable(metadata: Record<string, unknown>, faults: 
     'scope',
     'token_exchange'
   ]
-  const noList = faults.some(({ field }) => field === 'redirect_uris')
-  if (noList || structural.some(field => unreadable.has(field))) return []
-  return findContradictions(metadata as ClientMetadata).filter(({ field }) => !unreadable.has(field))
+  if (structural.some(field => unreadable.has(field))) return []
+  const readable = Object.fromEntries(Object.entries(metadata).filter(([field]) => !unreadable.has(field)))
+  const contradictions = findContradictions({ ...withDefaults({}), ...readable } as ClientMetadata)
+  return contradictions.filter(({ field }) => !unreadable.has(field))
 }
 
 /** Other grants by which a person lets an application in. */
@@ -147,6 +156,7 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
     ...faults,
     ...findKeyContradictions(metadata),
     ...findTokenContradictions(metadata),
+    ...findMessageContradictions(metadata),
     ...findExchangeContradictions(metadata),
     ...findSubjectContradictions(metadata),
     ...findProfileContradictions(metadata)
@@ -169,9 +179,6 @@ function findTokenContradictions(metadata: ClientMetadata): Fault[] {
     fault('client_secret_expires_at', `is of no use with ${method}: there is no secret`)
   return faults
 }
-
-const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
-const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 
 function findExchangeContradictions(metadata: ClientMetadata): Fault[] {
   const faults: Fault[] = []
@@ -204,8 +211,6 @@ function findKeyContradictions(metadata: ClientMetadata): Fault[] {
   const withKeys = method === 'private_key_jwt' || method === 'self_signed_tls_client_auth'
   if (withKeys && metadata.jwks === undefined && metadata.jwks_uri === undefined)
     fault('jwks', `or jwks_uri is needed with ${method}: the public keys of the client`)
-  if (method === 'self_signed_tls_client_auth' && metadata.jwks?.keys.some(({ x5c }) => !Array.isArray(x5c)))
-    fault('jwks', `must hold x5c, the client's certificate, in every key with ${method}`)
   if (metadata.jwks !== undefined && metadata.jwks_uri !== undefined)
     fault('jwks_uri', 'must not stand beside jwks: one place for keys')
   if (alg !== undefined && method !== 'private_key_jwt' && method !== 'client_secret_jwt')

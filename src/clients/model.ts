@@ -2,6 +2,11 @@
 import type { SigningAlg } from '../keys/model.ts'
 import type { ExchangePolicy } from './exchange-model.ts'
 
+/** RFC 8693 */
+export const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
+/** RFC 7523 §2.1 */
+export const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+
 export const grantTypes = [
   'authorization_code',
   'refresh_token',
@@ -9,8 +14,8 @@ export const grantTypes = [
   'implicit',
   'urn:ietf:params:oauth:grant-type:device_code',
   'urn:openid:params:grant-type:ciba',
-  'urn:ietf:params:oauth:grant-type:token-exchange',
-  'urn:ietf:params:oauth:grant-type:jwt-bearer'
+  tokenExchange,
+  jwtBearer
 ] as const
 export type GrantType = (typeof grantTypes)[number]
 

@@ -3,7 +3,7 @@ import type { AccessToken, ClientCredentials, Provider } from 'oidc-provider'
 import { isId } from '../lib/ids.ts'
 import { type Actor, isGrantStanding } from './model.ts'
 import type { Oidc } from './oidc.ts'
-import { findStanding, isJwt, readAccessToken, readOwnJwt } from './own-jwts.ts'
+import { areRegistered, findStanding, isJwt, readAccessToken, readOwnJwt } from './own-jwts.ts'
 import { findGrantOfClient } from './standing-repository.ts'
 import { currentUnit } from './unit-of-work.ts'
 
@@ -20,6 +20,8 @@ export type Presented = {
   accountId: string | null
   /** The client that it was given to. */
   clientId: string
+  /** That client knows people by names of its own. */
+  isPairwise: boolean
   audience: string | null
   scopes: string[]
   /** In seconds since 1970. */
@@ -49,6 +51,9 @@ export async function readPresented(
   return type === `${prefix}access_token` ? await readOpaque(oidc, provider, token) : null
 }
 
+const isPairwise = async ({ current }: Oidc, clientId: string): Promise<boolean> =>
+  (await current().registry.clients.find(clientId))?.subjectType === 'pairwise'
+
 const split = (scope: string | undefined) => (scope === undefined || scope === '' ? [] : scope.split(' '))
 
 async function readStructured(oidc: Oidc, token: string): Promise<Presented | null> {
@@ -60,6 +65,7 @@ async function readStructured(oidc: Oidc, token: string): Promise<Presented | nu
     subject: claims.sub,
     ...standing,
     clientId: claims.client_id,
+    isPairwise: await isPairwise(oidc, claims.client_id),
     audience: claims.aud,
     scopes: split(claims.scope),
     expiresAt: claims.exp,
@@ -70,28 +76,24 @@ async function readStructured(oidc: Oidc, token: string): Promise<Presented | nu
   }
 }
 
-async function readOpaque(
-  { current, ctx }: Oidc,
-  provider: Provider,
-  value: string
-): Promise<Presented | null> {
+async function readOpaque(oidc: Oidc, provider: Provider, value: string): Promise<Presented | null> {
   const token: AccessToken | ClientCredentials | undefined =
     (await provider.AccessToken.find(value)) ?? (await provider.ClientCredentials.find(value))
   const stored = await currentUnit().tokens.get(value)
   // The library finds a token for some seconds more than it lasts.
   if (!token?.isValid || stored === null || stored === undefined) return null
-  if (stored.grantId !== null && !isGrantStanding(stored.grant, ctx.now())) return null
+  if (stored.grantId !== null && !isGrantStanding(stored.grant, oidc.ctx.now())) return null
   const { clientId, grantId, sessionUid } = stored
   const extra = (token.extra ?? {}) as { sub?: string; act?: Actor; may_act?: unknown }
   const accountId = 'accountId' in token ? token.accountId : null
   const subject = accountId ?? extra.sub ?? clientId
-  for (const id of accountId === null ? new Set([clientId, subject]) : [clientId])
-    if ((await current().registry.clients.find(id)) === undefined) return null
+  if (!(await areRegistered(oidc, accountId === null ? [clientId, subject] : [clientId]))) return null
   return {
     kind: 'access_token',
     subject,
     accountId,
     clientId,
+    isPairwise: await isPairwise(oidc, clientId),
     audience: typeof token.aud === 'string' ? token.aud : null,
     scopes: split(token.scope),
     expiresAt: token.exp ?? 0,
@@ -120,6 +122,7 @@ async function readIdToken(oidc: Oidc, token: string): Promise<Presented | null>
     subject: accountId,
     accountId,
     clientId,
+    isPairwise: false,
     audience: clientId,
     scopes: ['openid'],
     expiresAt,

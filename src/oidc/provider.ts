@@ -195,9 +195,9 @@ export function createProvider(
   return { provider, registry: instance.registry }
 }
 
-/** Whoever has no secret, always; whoever has one, unless its registration or the test suite's profile says otherwise. */
+/** Whoever has no secret or keeps to FAPI, always; others, unless their registration or the test suite's profile says otherwise. */
 const needsPkce = (client: RegisteredClient, { conformance }: Context['config']): boolean =>
-  client.clientAuthMethod === 'none' || (client.require_pkce ?? !conformance)
+  client.clientAuthMethod === 'none' || isFapi(client) || (client.require_pkce ?? !conformance)
 
 function lifetimes({ config, now }: Context): NonNullable<Configuration['ttl']> {
   const seconds = () => toSeconds(now())

@@ -254,6 +254,10 @@ t.test('attacks on token exchange', async t => {
     const ofOther = { subject_token, ...asActor(await own(other, front)) }
     const listing = await registerGateway({ ...policy, actors: [other.client_id] })
     t.equal((await exchange(service, listing, { ...ofOther, audience: back })).status, 200)
+    const forNobody = (await post(service, '/token', { grant_type: 'client_credentials' }, { client: other }))
+      .body
+    const lent = { subject_token, ...asActor(forNobody.access_token ?? '') }
+    await isRefused(['one that was not for this API', ...notAllowed], lent, listing)
     await isRefused(
       ['itself, where others are named', ...notAllowed],
       { subject_token, ...asActor(await own(listing)) },
