@@ -112,8 +112,8 @@ const responseModes = [
   'form_post.jwt'
 ] as const
 
-/** Signatures of clients that are believed. */
-export const clientAlgs = ['ES256', 'RS256', 'PS256', 'EdDSA'] as const
+/** Signatures of clients that are believed. EdDSA's newer name is what some libraries sign under (RFC 9864 §2.2). */
+export const clientAlgs = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519'] as const
 export const encryptionAlgs = ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A256KW'] as const
 export const encryptionEncs = ['A128CBC-HS256', 'A256CBC-HS512', 'A128GCM', 'A256GCM'] as const
 

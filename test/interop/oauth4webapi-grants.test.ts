@@ -10,10 +10,27 @@ import { startIssuer, subject } from '../helpers/issuer.ts'
 import { createParty, discover, errorOf, http, type Party, signIn } from '../helpers/oauth4webapi.ts'
 import { readJwt, registerPortal, signedInVisitor } from '../helpers/protocol.ts'
 import { startService } from '../helpers/service.ts'
+import { writeFiles } from '../helpers/tls.ts'
+
+const paymentType = {
+  title: 'Pay from your account',
+  schema: {
+    type: 'object',
+    properties: {
+      type: { const: 'payment' },
+      amount: { type: 'string', title: 'Amount' },
+      creditor: { type: 'string', title: 'To' }
+    },
+    required: ['type', 'amount', 'creditor'],
+    additionalProperties: false
+  }
+}
 
 t.test('oauth4webapi', async t => {
+  const { payment } = writeFiles(t, { payment: JSON.stringify({ payment: paymentType }) })
   const service = await startService(t, {
     environment: {
+      AUTHORIZATION_DETAILS_TYPES_FILE: payment,
       DYNAMIC_REGISTRATION: 'open',
       OUTBOUND_ALLOWED_NETWORKS: '127.0.0.0/8,::1'
     }
@@ -25,6 +42,17 @@ t.test('oauth4webapi', async t => {
     const response = await oauth.genericTokenEndpointRequest(as, client, auth, grantType, asked, http)
     return await oauth.processGenericTokenEndpointResponse(as, client, response)
   }
+
+  await t.test('RFC 9396 §2, §7: a payment is asked for in detail, and the token says which', async t => {
+    const party = createParty(
+      as,
+      await registerPortal(service, { authorization_details_types: ['payment'], resources: ['urn:demo:api'] })
+    )
+    const payment = { type: 'payment', amount: '12.50', creditor: 'Harbour kiosk' }
+    const asked = { authorization_details: JSON.stringify([payment]), resource: 'urn:demo:api' }
+    const tokens = await signIn(party, ada, asked)
+    t.strictSame(tokens.authorization_details, [payment])
+  })
 
   await t.test('RFC 8628 §3: a device is let in', async t => {
     const tv = createParty(
