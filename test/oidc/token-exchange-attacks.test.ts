@@ -241,6 +241,17 @@ t.test('attacks on token exchange', async t => {
         { subject_token: signedByUs(subject_token, over), subject_token_type },
         taker
       )
+    const { header, payload } = readJwt(subject_token)
+    const typed = signJws({ ...header, typ: 'logout+jwt' }, payload, ourKey)
+    await isRefused(['of another type', ...badSubject], { subject_token: typed, subject_token_type }, taker)
+    const aliased = await registerPortal(service, { client_name: 'Aliased', subject_type: 'pairwise' })
+    const forAliased = await registerGateway({
+      ...policy,
+      subject_clients: [aliased.client_id],
+      subject_token_types: ['id_token']
+    })
+    const byAlias = { subject_token: await idTokenOf(aliased), subject_token_type }
+    await isRefused(['a name for one sector', ...badSubject], byAlias, forAliased)
     service.advance(3601)
     await isRefused(['expired', ...badSubject], { subject_token, subject_token_type }, taker)
   })
