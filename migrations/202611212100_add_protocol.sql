@@ -15,3 +15,8 @@ alter table clients
   add column refresh_token_rotation boolean,
   -- null: never
   add column client_secret_expires_at timestamptz;
+
+-- oidc/: by which a person names what they agreed to, to take it back
+alter table consents
+  add column id uuid not null default gen_random_uuid()
+    constraint consents_id_key unique;

@@ -40,6 +40,7 @@ async function showConsent(visit: Visit, oidc: Oidc): Promise<FastifyReply> {
     accountName: account?.name ?? '',
     accountEmail: account?.email ?? '',
     scopes: consentNeeded?.scopes ?? [],
+    claims: consentNeeded?.claims ?? [],
     resources,
     details: (consentNeeded?.details ?? []).map(detail =>
       describeDetail(detail, types[detail.type] ?? { title: detail.type, schema: {} })

@@ -174,7 +174,8 @@ function consentNeeded(
     : { scopes: [], claims: [], resources: {}, details: wanted.details }
 }
 
-function describeClient(client: RegisteredClient, redirectUri: string): InteractionClient {
+/** An application as people are shown it. */
+export function describeClient(client: RegisteredClient, redirectUri: string): InteractionClient {
   const host = URL.parse(client.clientUri ?? redirectUri)?.host
   return {
     clientId: client.clientId,
