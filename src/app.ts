@@ -1,9 +1,10 @@
 // The composition root: the only file that knows every feature.
 import cookie from '@fastify/cookie'
-import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { accountRetention } from './accounts/service.ts'
 import { auditPartitionsJob } from './audit/service.ts'
+import { initialAccessTokenRetention } from './clients/registration-token-service.ts'
+import { unusedClientsJob } from './clients/unused-client-service.ts'
 import type { Config } from './config/schema.ts'
 import type { Context } from './context.ts'
 import { guessHandlers, guessRetention } from './credentials/guess-service.ts'
@@ -18,9 +19,11 @@ import { answerFrameworkError, registerErrorHandler } from './http/error-handler
 import { registerForms } from './http/forms.ts'
 import { mountHealth } from './http/health.ts'
 import { registerRateLimit } from './http/rate-limit.ts'
+import { schemaController } from './http/schemas.ts'
 import { registerSecurityHeaders } from './http/security-headers.ts'
 import { tlsOptions } from './http/tls.ts'
 import { registerViews } from './http/view.ts'
+import { mountDevice } from './interactions/device-routes.ts'
 import { mountEmailLink } from './interactions/email-link-routes.ts'
 import { mountSignInLink } from './interactions/mail-code-routes.ts'
 import { mountInteractions } from './interactions/routes.ts'
@@ -79,8 +82,6 @@ export async function startApp({
   const ctx: Context = { sql: pool, now, log: http.log, config, enqueue: jobs.enqueue }
   await ensureSigningKeys(ctx)
 
-  // TypeBox's own checks: Ajv would drop unknown fields and turn texts into numbers.
-  http.setValidatorCompiler(TypeBoxValidatorCompiler)
   registerForms(http)
   // Forms are all that is read, anything else is 415: in JSON an address could be a list or an object.
   http.removeContentTypeParser(['application/json', 'text/plain'])
@@ -133,6 +134,7 @@ async function mountPages(pages: FastifyInstance, ctx: Context, oidc: Oidc): Pro
   mountHome(pages, ctx.config)
   mountWellKnown(pages, ctx.config)
   mountInteractions(pages, ctx, oidc)
+  mountDevice(pages, ctx, oidc)
   mountEmailLink(pages, ctx, oidc)
   if (ctx.config.mailSignIn) mountSignInLink(pages, ctx, oidc)
   mountAccount(pages)
@@ -167,6 +169,7 @@ function createServer({
       ignoreDuplicateSlashes: false,
       maxParamLength: 200
     },
+    schemaController,
     onProtoPoisoning: 'error' as const,
     onConstructorPoisoning: 'error' as const,
     ...(tls === null ? { http: limits } : { https: { ...limits, ...tls } }),
@@ -202,8 +205,10 @@ function recurringJobs(): RecurringJob[] {
       ...mailRetention,
       ...sessionRetention,
       ...deviceRetention,
-      ...protocolRetention
+      ...protocolRetention,
+      ...initialAccessTokenRetention
     ]),
+    unusedClientsJob,
     { name: 'signing-keys', everySeconds: 3600, run: async ctx => void (await finishRotations(ctx)) },
     auditPartitionsJob
   ]

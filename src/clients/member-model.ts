@@ -1,5 +1,6 @@
 // The members of a client's registration, each checked by itself.
 import { longestTokenSeconds, signingAlgs } from '../keys/model.ts'
+import { exchangePolicyProblem } from './exchange-model.ts'
 import { jwksProblem } from './jwks-model.ts'
 import {
   authMethods,
@@ -19,6 +20,8 @@ export type Installation = {
   ciba: boolean
   jwtEncryption: boolean
   authorizationDetailsTypes: readonly string[]
+  /** Not the operator registers it: the application does. */
+  selfRegistered: boolean
 }
 
 type Rules = UriRules & Installation
@@ -212,5 +215,6 @@ export const members: Record<keyof ClientMetadata, Check> = {
   refresh_token_absolute_seconds: one('refresh_token_absolute_seconds', betweenSeconds(60, yearSeconds)),
   refresh_token_grace_seconds: one('refresh_token_grace_seconds', betweenSeconds(0, 120)),
   refresh_token_rotation: one('refresh_token_rotation', yesOrNo),
-  client_secret_expires_at: one('client_secret_expires_at', secondsProblem)
+  client_secret_expires_at: one('client_secret_expires_at', secondsProblem),
+  token_exchange: one('token_exchange', exchangePolicyProblem)
 }

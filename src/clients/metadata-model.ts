@@ -1,4 +1,5 @@
 // Reads a registration that somebody sent: every member checked, every fault told at once, nothing unknown let in.
+import type { Config } from '../config/schema.ts'
 import { type Installation, members } from './member-model.ts'
 import { type ClientMetadata, type Fault, grantTypes, secretKeeping } from './model.ts'
 import { findProfileContradictions, profileDefaults } from './profile-model.ts'
@@ -11,14 +12,32 @@ const nothingSwitchedOn: Installation = {
   conformance: false,
   ciba: false,
   jwtEncryption: false,
-  authorizationDetailsTypes: []
+  authorizationDetailsTypes: [],
+  selfRegistered: false
 }
+
+/** What these settings switch on. */
+export const installationOf = (
+  config: Pick<
+    Config,
+    'development' | 'conformance' | 'ciba' | 'jwtEncryption' | 'authorizationDetailsTypes'
+  >,
+  { selfRegistered }: { selfRegistered: boolean }
+): Installation => ({
+  development: config.development || config.conformance,
+  conformance: config.conformance,
+  ciba: config.ciba,
+  jwtEncryption: config.jwtEncryption,
+  authorizationDetailsTypes: Object.keys(config.authorizationDetailsTypes),
+  selfRegistered
+})
 
 /**
  * Checks a registration and fills in the defaults of RFC 7591 §2.
  *
  * `faults` names every member that is wrong and what to put. Redirect URIs may be http on a loopback address: for
- * native applications always (RFC 8252 §7.3), for others and for the name localhost in development only.
+ * native applications always (RFC 8252 §7.3), for others in development only; the name localhost in development, and for
+ * native applications that register themselves.
  */
 export function parseClientMetadata(input: unknown, switchedOn: Partial<Installation> = {}): ParseOutcome {
   const installation = { ...nothingSwitchedOn, ...switchedOn }
@@ -72,9 +91,12 @@ function contradictionsWhereReadable(metadata: Record<string, unknown>, faults: 
     'grant_types',
     'response_types',
     'token_endpoint_auth_method',
-    'id_token_signed_response_alg'
+    'id_token_signed_response_alg',
+    'scope',
+    'token_exchange'
   ]
-  if (structural.some(field => unreadable.has(field))) return []
+  const noList = faults.some(({ field }) => field === 'redirect_uris')
+  if (noList || structural.some(field => unreadable.has(field))) return []
   return findContradictions(metadata as ClientMetadata).filter(({ field }) => !unreadable.has(field))
 }
 
@@ -125,6 +147,7 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
     ...faults,
     ...findKeyContradictions(metadata),
     ...findTokenContradictions(metadata),
+    ...findExchangeContradictions(metadata),
     ...findSubjectContradictions(metadata),
     ...findProfileContradictions(metadata)
   ]
@@ -147,6 +170,32 @@ function findTokenContradictions(metadata: ClientMetadata): Fault[] {
   return faults
 }
 
+const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
+const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+
+function findExchangeContradictions(metadata: ClientMetadata): Fault[] {
+  const faults: Fault[] = []
+  const fault = (field: string, message: string) => void faults.push({ field, message })
+  const { grant_types: grants, token_endpoint_auth_method: method, token_exchange: policy } = metadata
+
+  if (grants.includes(tokenExchange) && method === 'none')
+    fault(
+      'token_endpoint_auth_method',
+      `must not be none with ${tokenExchange}: anybody could be this client`
+    )
+  if (policy !== undefined && !grants.includes(tokenExchange))
+    fault('token_exchange', `is of no use without ${tokenExchange}`)
+  if (policy?.audiences.some(audience => ![metadata.resources].flat().includes(audience)))
+    fault('token_exchange', 'audiences must be among its resources')
+  // What a workload's assertion alone may get is kept apart from what people let an application in to.
+  if (grants.includes(jwtBearer) && method === 'none' && grants.length > 1)
+    fault(
+      'grant_types',
+      `must hold ${jwtBearer} alone with none: the assertion is all that proves the client`
+    )
+  return faults
+}
+
 function findKeyContradictions(metadata: ClientMetadata): Fault[] {
   const faults: Fault[] = []
   const fault = (field: string, message: string) => void faults.push({ field, message })
@@ -155,6 +204,8 @@ function findKeyContradictions(metadata: ClientMetadata): Fault[] {
   const withKeys = method === 'private_key_jwt' || method === 'self_signed_tls_client_auth'
   if (withKeys && metadata.jwks === undefined && metadata.jwks_uri === undefined)
     fault('jwks', `or jwks_uri is needed with ${method}: the public keys of the client`)
+  if (method === 'self_signed_tls_client_auth' && metadata.jwks?.keys.some(({ x5c }) => !Array.isArray(x5c)))
+    fault('jwks', `must hold x5c, the client's certificate, in every key with ${method}`)
   if (metadata.jwks !== undefined && metadata.jwks_uri !== undefined)
     fault('jwks_uri', 'must not stand beside jwks: one place for keys')
   if (alg !== undefined && method !== 'private_key_jwt' && method !== 'client_secret_jwt')

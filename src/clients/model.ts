@@ -1,5 +1,6 @@
 // Registered applications and the resources that they ask tokens for: their shapes, and what a client may do.
 import type { SigningAlg } from '../keys/model.ts'
+import type { ExchangePolicy } from './exchange-model.ts'
 
 export const grantTypes = [
   'authorization_code',
@@ -126,7 +127,12 @@ export type ClientMetadata = OtherMetadata & {
   refresh_token_rotation?: boolean
   /** When its secret ends, in seconds since 1970; 0 or absent: never (RFC 7591 §3.2.1). */
   client_secret_expires_at?: number
+  /** Gatehouse's own: which tokens it may exchange; absent: none. */
+  token_exchange?: ExchangePolicy
 }
+
+/** The operator, the application itself (RFC 7591), or the document that its id names. */
+export type RegisteredBy = 'operator' | 'registration' | 'client_id_metadata_document'
 
 export type Client = {
   clientId: string
@@ -154,7 +160,13 @@ export type Client = {
   refreshTokenGraceSeconds: number | null
   refreshTokenRotation: boolean | null
   clientSecretExpiresAt: Date | null
+  tokenExchange: ExchangePolicy | null
   otherMetadata: OtherMetadata
+  registeredBy: RegisteredBy
+  /** SHA-256 of the token that manages the registration (RFC 7592). */
+  registrationAccessTokenHash: Buffer | null
+  /** To the day; null: never, or the operator's. */
+  lastUsedAt: Date | null
   createdAt: Date
   updatedAt: Date
 }
@@ -230,7 +242,8 @@ export function metadataOf(client: Client): ClientMetadata & { client_id: string
       refresh_token_grace_seconds: client.refreshTokenGraceSeconds,
       refresh_token_rotation: client.refreshTokenRotation,
       client_secret_expires_at:
-        client.clientSecretExpiresAt === null ? null : client.clientSecretExpiresAt.getTime() / 1000
+        client.clientSecretExpiresAt === null ? null : client.clientSecretExpiresAt.getTime() / 1000,
+      token_exchange: client.tokenExchange
     }),
     ...client.otherMetadata
   }

@@ -18,6 +18,7 @@ import {
   networkBudget,
   noticedFailures,
   type Payment,
+  registrationBudget,
   secondsUntil
 } from './guess-model.ts'
 import {
@@ -186,8 +187,60 @@ export async function takeSignUp(
   return workNeeded(ctx, network, state)
 }
 
+/**
+ * Pays for one guess at a code that belongs to nobody yet, a device's: of the network's allowance, and of one that whoever
+ * is signed in has for such codes. As with `takeGuess`, before the code is looked at; `giveBack` when it was right.
+ */
+export async function takeCodeGuess(
+  ctx: Context,
+  { accountId, proofOfWork }: { accountId: string | null; proofOfWork?: ProofOfWork | undefined }
+): Promise<{ ok: true; guess: Guess } | TooMany | WorkNeeded> {
+  const network = networkKey(ctx, 'guess')
+  const moments = momentsOf(ctx)
+  const worked = network !== null && (await spendWork(ctx, network.scope, proofOfWork))
+  const charged = network && (await consumeBudget(ctx.sql, { ...network, ...moments }, worked))
+  if (network !== null && charged === null) {
+    const [state] = await listBudgets(ctx.sql, [network.keyHash])
+    return workNeeded(ctx, network, state)
+  }
+  const payments = paymentOf(network, charged, worked)
+  const networkExcess = Math.max(0, (charged?.failures ?? 0) - (network?.budget.free ?? 0))
+  if (accountId === null) return { ok: true, guess: { payments, knownDevice: false, networkExcess } }
+
+  const account = { keyHash: keyHash(ctx, 'user_code', accountId), budget: accountBudget }
+  const own = await consumeBudget(ctx.sql, { ...account, ...moments }, false)
+  if (own === null) {
+    await giveBack(ctx, { payments })
+    const [state] = await listBudgets(ctx.sql, [account.keyHash])
+    const retryAfterSeconds = secondsUntil(state?.blockedUntil ?? moments.now, moments.now)
+    return { ok: false, reason: 'too_many', retryAfterSeconds }
+  }
+  const { failures, blockedUntil } = own
+  const payment = {
+    keyHash: account.keyHash,
+    blockedUntil: failures > accountBudget.free ? blockedUntil : never
+  }
+  return { ok: true, guess: { payments: [...payments, payment], knownDevice: false, networkExcess } }
+}
+
+/**
+ * Pays for one application that registers itself from this network without a token. It is not given back, and no work
+ * leads past the wait: programs have time.
+ */
+export async function takeRegistration(ctx: Context): Promise<{ ok: true } | TooMany> {
+  if (ctx.request === undefined) return { ok: true }
+  const key = keyHash(ctx, 'registration', networkOf(ctx.request.ip))
+  const charge = { keyHash: key, budget: registrationBudget, ...momentsOf(ctx) }
+  if ((await consumeBudget(ctx.sql, charge, false)) !== null) return { ok: true }
+  const [state] = await listBudgets(ctx.sql, [key])
+  const now = ctx.now()
+  return { ok: false, reason: 'too_many', retryAfterSeconds: secondsUntil(state?.blockedUntil ?? now, now) }
+}
+
 /** Nothing in the database tells which addresses were typed, or where from: who has it alone cannot try them all. */
-function keyHash(ctx: Context, kind: 'account' | 'device' | 'guess' | 'sign_up', name: string): Buffer {
+type Counted = 'account' | 'device' | 'guess' | 'sign_up' | 'registration' | 'user_code'
+
+function keyHash(ctx: Context, kind: Counted, name: string): Buffer {
   const key = deriveKey(ctx.config.encryptionKey, 'guess budgets')
   return createHmac('sha256', key).update(`${kind}\n${name}`).digest()
 }

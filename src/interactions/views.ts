@@ -1,4 +1,5 @@
 // What the pages of a sign-in may show, and its words.
+import type { RegisteredBy } from '../clients/model.ts'
 import type { PasswordFault } from '../credentials/model.ts'
 import { definePage } from '../http/view.ts'
 import { noWaiting, type Waiting, waitInWords, waitingTexts } from '../http/waiting.ts'
@@ -226,6 +227,8 @@ export const verifyEmailPage = definePage<VerifyEmailData>(
 export type ConsentData = {
   action: string
   client: Application
+  /** Nobody here vouches for it. `returnsTo`: the site that the browser goes back to; null: a program on the device. */
+  selfRegistered: { by: Exclude<RegisteredBy, 'operator'>; returnsTo: string | null } | null
   accountName: string
   accountEmail: string
   scopes: string[]
@@ -238,6 +241,7 @@ export type ConsentData = {
 const consent: ConsentData = {
   action: '/interaction/Ab3/consent',
   client: sampleApplication,
+  selfRegistered: null,
   accountName: 'Inès Moreau',
   accountEmail: 'ines.moreau@example.org',
   scopes: ['openid', 'profile', 'email', 'offline_access'],
@@ -263,6 +267,26 @@ export const consentPage = definePage<ConsentData>(
       scopes: [],
       resources: [{ name: 'urn:demo:api', scopes: ['read'] }]
     },
+    'registered-itself': {
+      ...consent,
+      selfRegistered: { by: 'registration', returnsTo: 'photos.tidewater.example' }
+    },
+    'on-this-device': {
+      ...consent,
+      client: { ...consent.client, host: 'localhost:33418' },
+      selfRegistered: { by: 'registration', returnsTo: null }
+    },
+    'described-by-a-document': {
+      ...consent,
+      scopes: [],
+      resources: [{ name: 'Weather tools', scopes: [] }],
+      selfRegistered: { by: 'client_id_metadata_document', returnsTo: null }
+    },
+    'nothing-but-in': {
+      ...consent,
+      scopes: [],
+      selfRegistered: { by: 'registration', returnsTo: 'photos.tidewater.example' }
+    },
     'with-details': {
       ...consent,
       scopes: [],
@@ -280,10 +304,13 @@ export const consentPage = definePage<ConsentData>(
       ]
     }
   },
-  ({ client, scopes, claims }) => ({
-    client: presentApplication(client),
-    permissions: [...scopes.map(describeScope), ...claims.map(describeClaim)]
-  })
+  ({ client, scopes, claims, resources, details }) => {
+    const nothing = scopes.length + claims.length + resources.length + details.length === 0
+    return {
+      client: presentApplication(client),
+      permissions: [...(nothing ? ['openid'] : scopes).map(describeScope), ...claims.map(describeClaim)]
+    }
+  }
 )
 
 /** Shown where a confirmed address's sign-in goes on in another browser, or is over. */
