@@ -19,7 +19,7 @@ export async function listAgreedApplications(oidc: Oidc, accountId: string): Pro
   const applications = await Promise.all(
     consents.map(async consent => {
       const client = await clients.find(consent.clientId)
-      const [redirectUri = ''] = client?.redirectUris ?? []
+      const [redirectUri = null] = client?.redirectUris ?? []
       return { ...consent, client: client === undefined ? null : describeClient(client, redirectUri) }
     })
   )
