@@ -73,3 +73,8 @@ create table revoked_tokens (
   expires_at timestamptz not null
 ) with (autovacuum_vacuum_scale_factor = 0.02);
 create index revoked_tokens_expires_at_idx on revoked_tokens (expires_at);
+
+-- oidc/: by which a person names what they agreed to, to take it back
+alter table consents
+  add column id uuid not null default gen_random_uuid()
+    constraint consents_id_key unique;

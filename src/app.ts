@@ -41,6 +41,7 @@ import { type Oidc, startOidc } from './oidc/oidc.ts'
 import { createProtocolPages } from './oidc/pages.ts'
 import { protocolRetention } from './oidc/retention-service.ts'
 import { mountAccount } from './self-service/account-routes.ts'
+import { mountApplications } from './self-service/application-routes.ts'
 import { mountNotMe } from './self-service/not-me-routes.ts'
 import { mountResetLink } from './self-service/reset-link-routes.ts'
 import { mountReset } from './self-service/reset-routes.ts'
@@ -138,6 +139,7 @@ async function mountPages(pages: FastifyInstance, ctx: Context, oidc: Oidc): Pro
   if (ctx.config.mailSignIn) mountSignInLink(pages, ctx, oidc)
   mountAccount(pages)
   mountSecurity(pages, ctx, oidc)
+  mountApplications(pages, ctx, oidc)
   mountReset(pages, ctx, oidc)
   mountResetLink(pages, ctx)
   mountNotMe(pages, ctx, oidc)
