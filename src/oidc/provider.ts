@@ -15,6 +15,7 @@ import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
 import { deferLogoutTokens } from './back-channel-logout.ts'
 import { claimsByScope, createFindAccount } from './claims.ts'
+import { fillScope } from './default-scope.ts'
 import { completeDeviceFlow, deviceFlow } from './device-flow.ts'
 import { fapi, isFapi } from './fapi.ts'
 import {
@@ -131,6 +132,8 @@ export function createProvider(
     },
     extraClientMetadata: { properties: ownMetadata },
     clientAuthMethods: [...authMethods],
+    // Not an extra one: the one place where the library lets a parameter be filled in once the resources are known.
+    extraParams: { scope: fillScope },
     enabledJWA: enabledAlgs,
     assertJwtClientAuthClaimsAndHeader: createAssertionCheck(ctx),
     pkce: { required: (_ctx, client) => needsPkce(client as RegisteredClient, config) },
