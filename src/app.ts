@@ -104,7 +104,12 @@ export async function startApp({
       : createSmtpTransport({ ...config, smtpUrl: config.smtpUrl }, now)
   if (plan !== false)
     await jobs.work(ctx, {
-      handlers: { ...mailHandlers(config, transport), ...guessHandlers, ...newDeviceHandlers },
+      handlers: {
+        ...mailHandlers(config, transport),
+        ...guessHandlers,
+        ...newDeviceHandlers,
+        ...(config.ciba ? (await import('./oidc/backchannel-service.ts')).backchannelHandlers(oidc) : {})
+      },
       recurring: recurringJobs(),
       ...plan
     })
@@ -132,6 +137,7 @@ async function mountPages(pages: FastifyInstance, ctx: Context, oidc: Oidc): Pro
   if (ctx.config.mailSignIn) mountSignInLink(pages, ctx, oidc)
   mountAccount(pages)
   mountSecurity(pages, ctx, oidc)
+  if (ctx.config.ciba) (await import('./self-service/approval-routes.ts')).mountApprovals(pages, ctx, oidc)
   mountReset(pages, ctx, oidc)
   mountResetLink(pages, ctx)
   mountNotMe(pages, ctx, oidc)

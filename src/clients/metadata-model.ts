@@ -1,6 +1,6 @@
 // Reads a registration that somebody sent: every member checked, every fault told at once, nothing unknown let in.
 import { type Installation, members } from './member-model.ts'
-import { type ClientMetadata, type Fault, grantTypes, secretKeeping } from './model.ts'
+import { type ClientMetadata, cibaGrant, type Fault, grantTypes, secretKeeping } from './model.ts'
 import { findProfileContradictions, profileDefaults } from './profile-model.ts'
 
 export type ParseOutcome = { ok: true; metadata: ClientMetadata } | { ok: false; faults: Fault[] }
@@ -78,10 +78,7 @@ function contradictionsWhereReadable(metadata: Record<string, unknown>, faults: 
 }
 
 /** Other grants by which a person lets an application in. */
-const grantsOfPeople: readonly string[] = [
-  'urn:ietf:params:oauth:grant-type:device_code',
-  'urn:openid:params:grant-type:ciba'
-]
+const grantsOfPeople: readonly string[] = ['urn:ietf:params:oauth:grant-type:device_code', cibaGrant]
 
 function findContradictions(metadata: ClientMetadata): Fault[] {
   const faults: Fault[] = []
@@ -122,6 +119,7 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
     fault('scope', 'must hold openid where people sign in')
   return [
     ...faults,
+    ...findCibaContradictions(metadata),
     ...findKeyContradictions(metadata),
     ...findTokenContradictions(metadata),
     ...findProfileContradictions(metadata)
@@ -142,6 +140,27 @@ function findTokenContradictions(metadata: ClientMetadata): Fault[] {
     fault('refresh_token_idle_seconds', 'must not be more than refresh_token_absolute_seconds')
   if ((metadata.client_secret_expires_at ?? 0) > 0 && secretKeeping(metadata) === 'none')
     fault('client_secret_expires_at', `is of no use with ${method}: there is no secret`)
+  return faults
+}
+
+/** OpenID Connect CIBA Core 1.0 §4 */
+function findCibaContradictions(metadata: ClientMetadata): Fault[] {
+  const faults: Fault[] = []
+  const fault = (field: string, message: string) => void faults.push({ field, message })
+  const { backchannel_token_delivery_mode: mode, backchannel_client_notification_endpoint: endpoint } =
+    metadata
+  const asks = metadata.grant_types.includes(cibaGrant)
+  if (asks && mode === undefined)
+    fault('backchannel_token_delivery_mode', 'is needed with the grant type of CIBA: poll or ping')
+  if (asks && metadata.token_endpoint_auth_method === 'none')
+    fault('token_endpoint_auth_method', 'must not be none: anybody could ask people for their approval')
+  if (!asks && mode !== undefined)
+    fault('backchannel_token_delivery_mode', 'is of no use without the grant type of CIBA')
+  if ((mode === 'ping') !== (endpoint !== undefined))
+    fault(
+      'backchannel_client_notification_endpoint',
+      `is ${mode === 'ping' ? 'needed with' : 'of no use without'} the delivery mode ping`
+    )
   return faults
 }
 

@@ -1,13 +1,15 @@
 // Registered applications and the resources that they ask tokens for: their shapes, and what a client may do.
 import type { SigningAlg } from '../keys/model.ts'
 
+export const cibaGrant = 'urn:openid:params:grant-type:ciba'
+
 export const grantTypes = [
   'authorization_code',
   'refresh_token',
   'client_credentials',
   'implicit',
   'urn:ietf:params:oauth:grant-type:device_code',
-  'urn:openid:params:grant-type:ciba',
+  cibaGrant,
   'urn:ietf:params:oauth:grant-type:token-exchange',
   'urn:ietf:params:oauth:grant-type:jwt-bearer'
 ] as const

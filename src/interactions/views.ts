@@ -9,6 +9,7 @@ import {
   sampleApplication,
   sampleApplicationWithLogo
 } from './application-views.ts'
+import { describeScopes } from './permission-model.ts'
 
 /** Samples of what a page says to who tried too often. */
 const waiting: Waiting = { retryAfterSeconds: 120, challenge: null }
@@ -232,18 +233,6 @@ export type ConsentData = {
   details: DescribedDetail[]
 }
 
-const scopeWords: Record<string, { title: string; detail: string }> = {
-  openid: { title: 'Know that it is you', detail: 'A number that stands for your account' },
-  profile: { title: 'See your profile', detail: 'Your name and what else you put there' },
-  email: { title: 'See your email address', detail: 'And that you have confirmed it' },
-  address: { title: 'See your postal address', detail: '' },
-  phone: { title: 'See your phone number', detail: '' },
-  offline_access: {
-    title: 'Stay connected',
-    detail: 'Keep this access while you are not using the application'
-  }
-}
-
 const consent: ConsentData = {
   action: '/interaction/Ab3/consent',
   client: sampleApplication,
@@ -289,11 +278,7 @@ export const consentPage = definePage<ConsentData>(
   },
   ({ client, scopes }) => ({
     client: presentApplication(client),
-    permissions: scopes.map(scope =>
-      Object.hasOwn(scopeWords, scope)
-        ? scopeWords[scope]
-        : { title: scope, detail: 'A permission of this name' }
-    )
+    permissions: describeScopes(scopes)
   })
 )
 

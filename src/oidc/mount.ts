@@ -51,7 +51,11 @@ const paths: [string[], string[]][] = [
 ]
 
 /** Where what happens is told to a person or recorded, with whoever asks for it. */
-const askerPaths = new Set([routes.device_authorization, `${routes.code_verification}/:uid`])
+const askerPaths = new Set([
+  routes.device_authorization,
+  `${routes.code_verification}/:uid`,
+  routes.backchannel_authentication
+])
 
 /** Registers the protocol's endpoints. */
 export async function mountProvider(app: FastifyInstance, oidc: Oidc): Promise<void> {
@@ -59,7 +63,10 @@ export async function mountProvider(app: FastifyInstance, oidc: Oidc): Promise<v
     // The library reads the body itself.
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', (_request, _payload, done) => done(null))
-    for (const [method, urls] of paths)
+    const all: typeof paths = oidc.ctx.config.ciba
+      ? [...paths, [['POST'], [routes.backchannel_authentication]]]
+      : paths
+    for (const [method, urls] of all)
       for (const url of urls)
         scope.route({
           method,

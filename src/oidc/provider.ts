@@ -12,6 +12,7 @@ import { hashToken } from '../lib/tokens.ts'
 import { toSeconds } from '../sessions/model.ts'
 import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
+import { createCiba, requestSeconds } from './ciba.ts'
 import { claimsByScope, createFindAccount } from './claims.ts'
 import { completeDeviceFlow, deviceFlow } from './device-flow.ts'
 import { fapi, isFapi } from './fapi.ts'
@@ -54,7 +55,8 @@ export const routes = {
   end_session: '/session/end',
   pushed_authorization_request: '/par',
   device_authorization: '/device/auth',
-  code_verification: '/device'
+  code_verification: '/device',
+  backchannel_authentication: '/backchannel'
 }
 
 /** How the library's own moments become pages: the texts are ours, the forms are its. */
@@ -127,6 +129,7 @@ export function createProvider(
       },
       revocation: { enabled: true },
       deviceFlow: deviceFlow(pages),
+      ciba: createCiba(ctx),
       dPoP: {
         enabled: true,
         nonceSecret: deriveKey(config.encryptionKey, 'dpop nonces'),
@@ -188,6 +191,7 @@ function lifetimes({ config, now }: Context): NonNullable<Configuration['ttl']> 
       token.resourceServer?.accessTokenTTL ?? accessTokenSeconds(config, client),
     AuthorizationCode: 60,
     DeviceCode: config.deviceCodeLifetimeSeconds,
+    BackchannelAuthenticationRequest: requestSeconds,
     IdToken: (_ctx, _token, client) => idTokenSeconds(config, client),
     Interaction: config.interactionLifetimeSeconds,
     Grant: (koa, grant) => grantSeconds(config, grant.client ?? koa?.oidc.client),

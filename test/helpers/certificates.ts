@@ -32,7 +32,14 @@ const nameOf = (commonName: string) =>
 
 export type Certificate = { name: string; der: Buffer; pem: string; privateKey: KeyObject }
 
-type Issue = { issuer?: Certificate; ca?: boolean; from?: Date; to?: Date }
+type Issue = {
+  issuer?: Certificate
+  ca?: boolean
+  from?: Date
+  to?: Date
+  /** IPv4 addresses that a server with it is found at (RFC 5280 §4.2.1.6). */
+  addresses?: string[]
+}
 
 const dayMs = 86_400_000
 
@@ -43,12 +50,17 @@ export function issueCertificate(
     issuer,
     ca = false,
     from = new Date(Date.now() - dayMs),
-    to = new Date(Date.now() + 365 * dayMs)
+    to = new Date(Date.now() + 365 * dayMs),
+    addresses = []
   }: Issue = {}
 ): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const constraints = sequence(...(ca ? [der(0x01, Buffer.of(0xff))] : []))
-  const extensions = sequence(sequence(oid('551d13'), der(0x01, Buffer.of(0xff)), der(0x04, constraints)))
+  const names = addresses.map(address => der(0x87, Buffer.from(address.split('.').map(Number))))
+  const extensions = sequence(
+    sequence(oid('551d13'), der(0x01, Buffer.of(0xff)), der(0x04, constraints)),
+    ...(names.length === 0 ? [] : [sequence(oid('551d11'), der(0x04, sequence(...names)))])
+  )
   const body = sequence(
     der(0xa0, der(0x02, Buffer.of(2))),
     der(0x02, Buffer.concat([Buffer.of(1), randomBytes(8)])),
