@@ -168,6 +168,7 @@ t.test('making the queues twice, and by two nodes at once, is fine', async t => 
   t.strictSame(
     [...rows],
     [
+      { name: 'backchannel-ping', policy: 'standard', deadLetter: null },
       { name: 'guessing-slowed', policy: 'standard', deadLetter: null },
       { name: 'mail', policy: 'standard', deadLetter: 'mail-failed' },
       { name: 'mail-failed', policy: 'standard', deadLetter: null },

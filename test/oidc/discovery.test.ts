@@ -38,12 +38,14 @@ t.test('discovery', async t => {
       jwks_uri: `${issuer}/jwks`,
       end_session_endpoint: `${issuer}/session/end`,
       introspection_endpoint: `${issuer}/introspect`,
-      revocation_endpoint: `${issuer}/revoke`
+      revocation_endpoint: `${issuer}/revoke`,
+      device_authorization_endpoint: `${issuer}/device/auth`
     })
     t.strictSame([...(body.grant_types_supported as string[])].sort(), [
       'authorization_code',
       'client_credentials',
-      'refresh_token'
+      'refresh_token',
+      'urn:ietf:params:oauth:grant-type:device_code'
     ])
     t.strictSame([...(body.scopes_supported as string[])].sort(), [
       'address',
@@ -59,7 +61,7 @@ t.test('discovery', async t => {
     ])
       t.notOk((body[name] as string[]).includes('none'), name)
     t.notOk('registration_endpoint' in body)
-    t.notOk('device_authorization_endpoint' in body)
+    t.notOk('backchannel_authentication_endpoint' in body)
   })
 
   await t.test('OID-21: the key set holds public keys only', async t => {
