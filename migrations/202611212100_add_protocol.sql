@@ -35,3 +35,48 @@ create table initial_access_tokens (
   expires_at timestamptz not null
 );
 create index initial_access_tokens_expires_at_idx on initial_access_tokens (expires_at);
+
+-- oidc/: device codes (RFC 8628) and backchannel authentication requests (OpenID Connect CIBA Core 1.0)
+alter table oidc_artifacts
+  -- once the person has approved it: when they had proven who they are; compared with accounts.tokens_valid_from
+  add column approved_at timestamptz,
+  -- when its client last asked whether it was approved, and how long it has to wait until it may again
+  add column polled_at timestamptz,
+  add column poll_interval_seconds smallint not null default 5;
+-- what waits for somebody's approval
+create index oidc_artifacts_account_id_idx on oidc_artifacts (account_id) where model = 'BackchannelAuthenticationRequest';
+
+-- clients/: which tokens a client may exchange, for whom and for what (exchange-model.ts); null: none (RFC 8693)
+alter table clients add column token_exchange jsonb;
+
+-- clients/: whose assertions stand for a client, so that it needs no secret (RFC 7523 §2.1)
+create table workloads (
+  id uuid primary key,
+  client_id text not null constraint workloads_client_id_fkey references clients on delete cascade,
+  issuer text not null,
+  -- null: this installation
+  audience text,
+  -- a pattern; null: any subject whose claims fit
+  subject text,
+  -- claim to the values that it may have
+  claims jsonb not null,
+  -- the issuer's keys; null: by its discovery document
+  jwks jsonb,
+  -- an assertion may be presented again until it expires
+  reusable boolean not null,
+  created_at timestamptz not null
+);
+create index workloads_client_id_idx on workloads (client_id);
+create index workloads_issuer_idx on workloads (issuer);
+
+-- oidc/: JWT access tokens that were taken back before their time; kept until then (RFC 7009)
+create table revoked_tokens (
+  jti_hash bytea primary key,
+  expires_at timestamptz not null
+) with (autovacuum_vacuum_scale_factor = 0.02);
+create index revoked_tokens_expires_at_idx on revoked_tokens (expires_at);
+
+-- oidc/: by which a person names what they agreed to, to take it back
+alter table consents
+  add column id uuid not null default gen_random_uuid()
+    constraint consents_id_key unique;

@@ -11,6 +11,7 @@ import { keyCommands } from './commands/keys.ts'
 import { registrationTokenCommands } from './commands/registration-tokens.ts'
 import { resourceCommands } from './commands/resources.ts'
 import { roleCommands } from './commands/roles.ts'
+import { workloadCommands } from './commands/workloads.ts'
 
 const commands = [
   ...clientCommands,
@@ -18,6 +19,7 @@ const commands = [
   ...registrationTokenCommands,
   ...keyCommands,
   ...roleCommands,
+  ...workloadCommands,
   ...installationCommands
 ]
 

@@ -1,8 +1,18 @@
 // Reads a registration that somebody sent: every member checked, every fault told at once, nothing unknown let in.
 import type { Config } from '../config/schema.ts'
+import { findMessageContradictions } from './key-model.ts'
 import { type Installation, members } from './member-model.ts'
-import { type ClientMetadata, type Fault, grantTypes, secretKeeping } from './model.ts'
+import {
+  type ClientMetadata,
+  cibaGrant,
+  type Fault,
+  grantTypes,
+  jwtBearer,
+  secretKeeping,
+  tokenExchange
+} from './model.ts'
 import { findProfileContradictions, profileDefaults } from './profile-model.ts'
+import { findSubjectContradictions } from './subject-model.ts'
 
 export type ParseOutcome = { ok: true; metadata: ClientMetadata } | { ok: false; faults: Fault[] }
 
@@ -91,18 +101,17 @@ function contradictionsWhereReadable(metadata: Record<string, unknown>, faults: 
     'response_types',
     'token_endpoint_auth_method',
     'id_token_signed_response_alg',
-    'scope'
+    'scope',
+    'token_exchange'
   ]
-  const noList = faults.some(({ field }) => field === 'redirect_uris')
-  if (noList || structural.some(field => unreadable.has(field))) return []
-  return findContradictions(metadata as ClientMetadata).filter(({ field }) => !unreadable.has(field))
+  if (structural.some(field => unreadable.has(field))) return []
+  const readable = Object.fromEntries(Object.entries(metadata).filter(([field]) => !unreadable.has(field)))
+  const contradictions = findContradictions({ ...withDefaults({}), ...readable } as ClientMetadata)
+  return contradictions.filter(({ field }) => !unreadable.has(field))
 }
 
 /** Other grants by which a person lets an application in. */
-const grantsOfPeople: readonly string[] = [
-  'urn:ietf:params:oauth:grant-type:device_code',
-  'urn:openid:params:grant-type:ciba'
-]
+const grantsOfPeople: readonly string[] = ['urn:ietf:params:oauth:grant-type:device_code', cibaGrant]
 
 function findContradictions(metadata: ClientMetadata): Fault[] {
   const faults: Fault[] = []
@@ -143,8 +152,12 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
     fault('scope', 'must hold openid where people sign in')
   return [
     ...faults,
+    ...findCibaContradictions(metadata),
     ...findKeyContradictions(metadata),
     ...findTokenContradictions(metadata),
+    ...findMessageContradictions(metadata),
+    ...findExchangeContradictions(metadata),
+    ...findSubjectContradictions(metadata),
     ...findProfileContradictions(metadata)
   ]
 }
@@ -163,6 +176,50 @@ function findTokenContradictions(metadata: ClientMetadata): Fault[] {
     fault('refresh_token_idle_seconds', 'must not be more than refresh_token_absolute_seconds')
   if ((metadata.client_secret_expires_at ?? 0) > 0 && secretKeeping(metadata) === 'none')
     fault('client_secret_expires_at', `is of no use with ${method}: there is no secret`)
+  return faults
+}
+
+function findExchangeContradictions(metadata: ClientMetadata): Fault[] {
+  const faults: Fault[] = []
+  const fault = (field: string, message: string) => void faults.push({ field, message })
+  const { grant_types: grants, token_endpoint_auth_method: method, token_exchange: policy } = metadata
+
+  if (grants.includes(tokenExchange) && method === 'none')
+    fault(
+      'token_endpoint_auth_method',
+      `must not be none with ${tokenExchange}: anybody could be this client`
+    )
+  if (policy !== undefined && !grants.includes(tokenExchange))
+    fault('token_exchange', `is of no use without ${tokenExchange}`)
+  if (policy?.audiences.some(audience => ![metadata.resources].flat().includes(audience)))
+    fault('token_exchange', 'audiences must be among its resources')
+  // What a workload's assertion alone may get is kept apart from what people let an application in to.
+  if (grants.includes(jwtBearer) && method === 'none' && grants.length > 1)
+    fault(
+      'grant_types',
+      `must hold ${jwtBearer} alone with none: the assertion is all that proves the client`
+    )
+  return faults
+}
+
+/** OpenID Connect CIBA Core 1.0 §4 */
+function findCibaContradictions(metadata: ClientMetadata): Fault[] {
+  const faults: Fault[] = []
+  const fault = (field: string, message: string) => void faults.push({ field, message })
+  const { backchannel_token_delivery_mode: mode, backchannel_client_notification_endpoint: endpoint } =
+    metadata
+  const asks = metadata.grant_types.includes(cibaGrant)
+  if (asks && mode === undefined)
+    fault('backchannel_token_delivery_mode', 'is needed with the grant type of CIBA: poll or ping')
+  if (asks && metadata.token_endpoint_auth_method === 'none')
+    fault('token_endpoint_auth_method', 'must not be none: anybody could ask people for their approval')
+  if (!asks && mode !== undefined)
+    fault('backchannel_token_delivery_mode', 'is of no use without the grant type of CIBA')
+  if ((mode === 'ping') !== (endpoint !== undefined))
+    fault(
+      'backchannel_client_notification_endpoint',
+      `is ${mode === 'ping' ? 'needed with' : 'of no use without'} the delivery mode ping`
+    )
   return faults
 }
 

@@ -276,6 +276,7 @@ export function toClient(metadata: ClientMetadata, own: OwnColumns & KeptSecret)
     refresh_token_grace_seconds,
     refresh_token_rotation,
     client_secret_expires_at,
+    token_exchange,
     ...otherMetadata
   } = metadata
   return {
@@ -309,6 +310,7 @@ export function toClient(metadata: ClientMetadata, own: OwnColumns & KeptSecret)
     refreshTokenGraceSeconds: refresh_token_grace_seconds ?? null,
     refreshTokenRotation: refresh_token_rotation ?? null,
     clientSecretExpiresAt: client_secret_expires_at ? new Date(client_secret_expires_at * 1000) : null,
+    tokenExchange: token_exchange ?? null,
     otherMetadata
   }
 }

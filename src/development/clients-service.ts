@@ -34,7 +34,7 @@ const registrations = (demoPort: number): Record<string, Record<string, unknown>
     // Any port: it is not compared for a native application on a loopback address (RFC 8252 §7.3).
     redirect_uris: ['http://127.0.0.1/callback'],
     post_logout_redirect_uris: ['http://127.0.0.1/'],
-    grant_types: ['authorization_code', 'refresh_token'],
+    grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
     scope: everyScope,
     resources: [demoResource.identifier]
   },

@@ -41,6 +41,7 @@ async function showConsent(visit: Visit, oidc: Oidc): Promise<FastifyReply> {
     accountName: account?.name ?? '',
     accountEmail: account?.email ?? '',
     scopes: consentNeeded?.scopes ?? [],
+    claims: consentNeeded?.claims ?? [],
     resources,
     selfRegistered:
       interaction.client.registeredBy === 'operator'
@@ -53,7 +54,7 @@ async function showConsent(visit: Visit, oidc: Oidc): Promise<FastifyReply> {
 }
 
 /** The site that a redirect URI leads to; null for a program on the person's device. */
-function siteOf(redirectUri: string): string | null {
-  const url = URL.parse(redirectUri)
+function siteOf(redirectUri: string | null): string | null {
+  const url = URL.parse(redirectUri ?? '')
   return url === null || isLoopback(url) || !/^https?:$/.test(url.protocol) ? null : url.host
 }

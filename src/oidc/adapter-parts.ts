@@ -12,6 +12,7 @@ export type Storage = {
   /** Only reads go here: writes are queued in the unit of work. */
   lookups: Sql
   now: () => Date
+  encryptionKey: Buffer
   /** For how long a used refresh token of this client is answered with its successor. */
   graceSecondsOf: (clientId: string) => Promise<number>
   sessionAbsoluteSeconds: number

@@ -1,6 +1,6 @@
 // Builds oidc-provider from the settings and the signing keys. A changed key set means a new instance, swapped in whole.
 import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-provider'
-import { responseTypes } from '../clients/model.ts'
+import { authMethods, responseTypes } from '../clients/model.ts'
 import type { Config } from '../config/schema.ts'
 import type { Context } from '../context.ts'
 import { acrLevels } from '../credentials/proof-model.ts'
@@ -13,8 +13,11 @@ import { hashToken } from '../lib/tokens.ts'
 import { toSeconds } from '../sessions/model.ts'
 import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
+import { deferLogoutTokens } from './back-channel-logout.ts'
+import { createCiba, requestSeconds } from './ciba.ts'
 import { claimsByScope, createFindAccount } from './claims.ts'
 import { fillScope } from './default-scope.ts'
+import { completeDeviceFlow, deviceFlow } from './device-flow.ts'
 import { fapi, isFapi } from './fapi.ts'
 import {
   accessTokenSeconds,
@@ -23,7 +26,9 @@ import {
   idTokenSeconds,
   refreshTokenSeconds
 } from './lifetimes.ts'
+import { mayIntrospect } from './model.ts'
 import { createMtls } from './mtls.ts'
+import { createPairwiseIdentifier } from './pairwise.ts'
 import { createInteractionPolicy, createLoadExistingGrant } from './policy.ts'
 import { authenticationFacts } from './protected-resource.ts'
 import {
@@ -42,7 +47,7 @@ import {
   enabledAlgs,
   signedResponseDefaults
 } from './signed-messages.ts'
-import { mayIntrospect } from './structured-tokens.ts'
+import { exchangedClaims, nameOrigin } from './token-origin.ts'
 
 /** Where the protocol's endpoints are. */
 export const routes = {
@@ -53,7 +58,10 @@ export const routes = {
   introspection: '/introspect',
   revocation: '/revoke',
   end_session: '/session/end',
-  pushed_authorization_request: '/par'
+  pushed_authorization_request: '/par',
+  device_authorization: '/device/auth',
+  code_verification: '/device',
+  backchannel_authentication: '/backchannel'
 }
 
 /** Where applications register themselves: ours, since the library's knows nothing of our checks. */
@@ -99,6 +107,8 @@ export function createProvider(
     // `none` is what our own account pages ask with: a session is all that they need.
     responseTypes: [...(config.conformance ? responseTypes : ['code' as const]), 'none'],
     acrValues: [...acrLevels],
+    subjectTypes: ['public', 'pairwise'],
+    pairwiseIdentifier: createPairwiseIdentifier(config),
     findAccount: createFindAccount(lookups),
     loadExistingGrant: createLoadExistingGrant(lookups, () => provider),
     interactions: {
@@ -123,6 +133,7 @@ export function createProvider(
       response_types: ['code']
     },
     extraClientMetadata: { properties: ownMetadata },
+    clientAuthMethods: [...authMethods],
     // Not an extra one: the one place where the library lets a parameter be filled in once the resources are known.
     extraParams: { scope: fillScope },
     enabledJWA: enabledAlgs,
@@ -137,6 +148,8 @@ export function createProvider(
         allowedPolicy: (_ctx, client, token) => mayIntrospect(client as RegisteredClient, token)
       },
       revocation: { enabled: true },
+      deviceFlow: deviceFlow(pages),
+      ciba: createCiba(ctx),
       dPoP: {
         enabled: true,
         nonceSecret: deriveKey(config.encryptionKey, 'dpop nonces'),
@@ -156,6 +169,7 @@ export function createProvider(
             client as RegisteredClient
           )
       },
+      backchannelLogout: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,
         logoutSource: pages.renderSignOut,
@@ -167,11 +181,12 @@ export function createProvider(
     rotateRefreshToken: createRotationPolicy(ctx),
     // Signing out ends tokens; what was agreed to is kept in consents, so nothing is lost with the grant.
     revokeGrantPolicy: () => true,
+    formats: { customizers: { jwt: nameOrigin } },
     renderError: pages.renderError,
     // `null` is what any sandboxed page may call itself, and what URL calls an app's own scheme: nobody's origin.
     clientBasedCORS: (_ctx, origin, client) =>
       origin !== 'null' && (client.redirectUris ?? []).some(uri => URL.parse(uri)?.origin === origin),
-    extraTokenClaims: koa => authenticationFacts(koa),
+    extraTokenClaims: koa => ({ ...authenticationFacts(koa), ...exchangedClaims() }),
     ttl: lifetimes(ctx),
     // Key sets, sector identifiers, notices: all through the guard.
     fetch: (url, options) => fetchOutbound(config, url as string, options as OutboundOptions),
@@ -181,12 +196,14 @@ export function createProvider(
   provider.proxy = true
   instance.registry = createRegistry(ctx, provider)
   takeReplayMarksAtOnce(provider, ctx)
+  deferLogoutTokens(provider)
+  completeDeviceFlow(provider)
   return { provider, registry: instance.registry }
 }
 
-/** Whoever has no secret, always; whoever has one, unless its registration or the test suite's profile says otherwise. */
+/** Whoever has no secret or keeps to FAPI, always; others, unless their registration or the test suite's profile says otherwise. */
 const needsPkce = (client: RegisteredClient, { conformance }: Context['config']): boolean =>
-  client.clientAuthMethod === 'none' || (client.require_pkce ?? !conformance)
+  client.clientAuthMethod === 'none' || isFapi(client) || (client.require_pkce ?? !conformance)
 
 function lifetimes({ config, now }: Context): NonNullable<Configuration['ttl']> {
   const seconds = () => toSeconds(now())
@@ -196,6 +213,8 @@ function lifetimes({ config, now }: Context): NonNullable<Configuration['ttl']> 
     ClientCredentials: (_ctx, token, client) =>
       token.resourceServer?.accessTokenTTL ?? accessTokenSeconds(config, client),
     AuthorizationCode: 60,
+    DeviceCode: config.deviceCodeLifetimeSeconds,
+    BackchannelAuthenticationRequest: requestSeconds,
     IdToken: (_ctx, _token, client) => idTokenSeconds(config, client),
     Interaction: config.interactionLifetimeSeconds,
     Grant: (koa, grant) => grantSeconds(config, grant.client ?? koa?.oidc.client),

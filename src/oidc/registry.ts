@@ -1,6 +1,7 @@
 // Applications and resources as the protocol asks for them: in memory, loaded when first needed, dropped when they change.
 // The library's own cache holds a hundred and costs a look-up and a hash each time.
 import { type Client, errors, Provider, type ResourceServer } from 'oidc-provider'
+import type { ExchangePolicy } from '../clients/exchange-model.ts'
 import { isClientIdUrl } from '../clients/metadata-document-model.ts'
 import {
   allowedScopes,
@@ -70,6 +71,7 @@ export type RegisteredClient = Client & {
   refresh_token_rotation?: boolean
   /** Absent: the operator. */
   registered_by?: Exclude<RegisteredBy, 'operator'>
+  token_exchange?: ExchangePolicy
 }
 export const ownMetadata = [
   'first_party',
@@ -87,7 +89,8 @@ export const ownMetadata = [
   'refresh_token_absolute_seconds',
   'refresh_token_grace_seconds',
   'refresh_token_rotation',
-  'registered_by'
+  'registered_by',
+  'token_exchange'
 ]
 
 export type Registry = {

@@ -9,12 +9,13 @@ import type { Payload, StoredToken } from './model.ts'
 const sessionFacts = `case when s.uid is null then null else
   jsonb_build_object('accountId', s.account_id, 'grantId', sc.grant_id, 'sid', sc.sid) end as session`
 
-// A token is void once its account is gone, disabled, or has moved its cut-off past the token's birth.
+// A token is void once its account is gone, disabled, or has moved its cut-off past the token's birth. One by exchange lives with
+// a grant, and so with a sign-in, of another client.
 const withContext = `
   left join grants g on g.id = t.grant_id
   left join accounts a on a.id = t.account_id
   left join sessions s on s.uid = t.session_uid and s.expires_at > $2 and s.login_at > $3
-  left join session_clients sc on sc.session_uid = t.session_uid and sc.client_id = t.client_id
+  left join session_clients sc on sc.session_uid = t.session_uid and sc.client_id = coalesce(g.client_id, t.client_id)
   where t.account_id is null or (a.disabled_at is null and t.created_at >= a.tokens_valid_from)`
 
 const findTokenText = `
@@ -55,26 +56,6 @@ export async function findGrant(sql: Sql, id: string): Promise<Payload | null> {
   return row?.payload ?? null
 }
 
-/**
- * Whether a person stands behind a token that is not stored: the account lives, has not moved its cut-off past the
- * token's birth (which it tells to the second), and holds a grant with this client.
- */
-export async function isGrantAlive(
-  sql: Sql,
-  of: { accountId: string; clientId: string; issuedAt: number; now: Date }
-): Promise<boolean> {
-  // (read-only join of accounts)
-  const rows = await sql`
-    select from accounts a
-    where a.id::text = ${of.accountId} and a.disabled_at is null
-      and a.tokens_valid_from < to_timestamp(${of.issuedAt + 1})
-      and exists (
-        select from grants g
-        where g.account_id = a.id and g.client_id = ${of.clientId} and g.expires_at > ${of.now}
-      )`
-  return rows.length > 0
-}
-
 export async function findAccountFacts(sql: Sql, id: string): Promise<AccountFacts | null> {
   const [row] = await sql.unsafe<{ account: AccountFacts }[]>(
     `select ${accountFactsColumn} from accounts a where a.id = $1 and a.disabled_at is null`,
@@ -89,12 +70,6 @@ export type Artifact = { payload: Payload; consumedAt: Date | null; expiresAt: D
 export async function findArtifact(sql: Sql, model: string, idHash: Buffer): Promise<Artifact | null> {
   const [row] = await sql<Artifact[]>`
     select payload, consumed_at, expires_at from oidc_artifacts where id_hash = ${idHash} and model = ${model}`
-  return row ?? null
-}
-
-export async function findArtifactByUserCode(sql: Sql, userCodeHash: Buffer): Promise<Artifact | null> {
-  const [row] = await sql<Artifact[]>`
-    select payload, consumed_at, expires_at from oidc_artifacts where user_code_hash = ${userCodeHash}`
   return row ?? null
 }
 
@@ -150,19 +125,15 @@ export const updateRefreshTokenExpiry = (idHash: Buffer, expiresAt: Date): Write
     where id_hash = ${bind(idHash)} and consumed_at is null`
 })
 
-export const insertArtifact = (row: TokenRow & { userCodeHash: Buffer | null }): Write => ({
+export type ArtifactRow = TokenRow & { userCodeHash: Buffer | null }
+
+export const insertArtifact = (row: ArtifactRow): Write => ({
   text: insert('oidc_artifacts', {
     ...tokenColumns(row),
     client_id: ['text', row.clientId],
     model: ['text', row.kind],
     user_code_hash: ['bytea', row.userCodeHash]
   })
-})
-
-/** The device grant saves its code again as it goes through its states; a used one stays as it is. */
-export const upsertArtifact = (row: TokenRow & { userCodeHash: Buffer | null }): Write => ({
-  text: bind => `${insertArtifact(row).text(bind)} on conflict (id_hash, model) do update set payload = excluded.payload, grant_id = excluded.grant_id,
-    account_id = excluded.account_id, session_uid = excluded.session_uid, expires_at = excluded.expires_at where oidc_artifacts.consumed_at is null`
 })
 
 /** Takes a code once. The moment is read when the write is sent: who came before it took part in a race, who comes later is late. */
@@ -229,7 +200,8 @@ const expiring = {
   refresh_tokens: 'id_hash',
   access_tokens: 'id_hash',
   interactions: 'id_hash',
-  oidc_artifacts: 'id_hash'
+  oidc_artifacts: 'id_hash',
+  revoked_tokens: 'jti_hash'
 } as const
 
 /** The tables whose rows end by themselves, each emptied in batches. */

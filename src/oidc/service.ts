@@ -33,6 +33,7 @@ export type { Progress } from './model.ts'
 export type InteractionClient = {
   clientId: string
   name: string
+  /** Empty for one that has no address on the web. */
   host: string
   logoUri: string | null
   policyUri: string | null
@@ -47,7 +48,8 @@ export type Interaction = {
   /** When this request began: what it finds proven was so then. */
   readAt: Date
   client: InteractionClient
-  redirectUri: string
+  /** Null where a device waits, and the browser goes nowhere. */
+  redirectUri: string | null
   /** Who it will probably be: of the session, or of the application's login_hint. */
   likelyEmail: string
   /** Who is signing in: proven when `authenticated`, else only likely. */
@@ -111,6 +113,8 @@ export async function readInteraction(
 
   const details = protocol.prompt.details as { wanted: Consent } & Partial<LoginDetails>
   const { wanted } = details
+  const { redirect_uri: asked } = protocol.params
+  const redirectUri = typeof asked === 'string' ? asked : null
   const standing = row.account === null ? null : standingOf(protocol, row.account.id)
   // The consent prompt comes up in a session that is signed in; the library has checked that it still is.
   const authenticated =
@@ -119,8 +123,8 @@ export async function readInteraction(
   const interaction: Interaction = {
     uid,
     readAt: unit.startedAt,
-    client: describeClient(client, String(protocol.params.redirect_uri)),
-    redirectUri: String(protocol.params.redirect_uri),
+    client: describeClient(client, redirectUri),
+    redirectUri,
     // Whoever signs up here at another's address must not be shown how its owner wrote it.
     likelyEmail:
       row.account !== null && row.account.id === protocol.session?.accountId
@@ -171,7 +175,8 @@ function consentNeeded(
     : { scopes: [], claims: [], resources: {}, details: wanted.details }
 }
 
-function describeClient(client: RegisteredClient, redirectUri: string): InteractionClient {
+/** An application as people are shown it. */
+export function describeClient(client: RegisteredClient, redirectUri: string | null): InteractionClient {
   return {
     clientId: client.clientId,
     name: client.clientName ?? client.clientId,
@@ -185,14 +190,14 @@ function describeClient(client: RegisteredClient, redirectUri: string): Interact
 }
 
 /** Where an application lives. What registered itself could claim any `client_uri`: there, what it cannot choose freely. */
-function hostOf({ clientId, clientUri, registered_by }: RegisteredClient, redirectUri: string): string {
+function hostOf(
+  { clientId, clientUri, registered_by }: RegisteredClient,
+  redirectUri: string | null
+): string {
   const described = registered_by === 'client_id_metadata_document'
-  const address = described
-    ? clientId
-    : registered_by === undefined
-      ? (clientUri ?? redirectUri)
-      : redirectUri
-  return URL.parse(address)?.host || redirectUri
+  const byOperator = registered_by === undefined ? clientUri : undefined
+  const address = described ? clientId : (byOperator ?? redirectUri ?? '')
+  return URL.parse(address)?.host || (redirectUri ?? '')
 }
 
 export type ProgressChange = { accountId: string | null; authenticatedAt: Date | null; progress: Progress }
