@@ -5,6 +5,7 @@ import { jwksProblem } from './jwks-model.ts'
 import {
   authMethods,
   type ClientMetadata,
+  cibaGrant,
   type Fault,
   grantTypes,
   requirableAcrs,
@@ -135,7 +136,9 @@ export const members: Record<keyof ClientMetadata, Check> = {
   application_type: one('application_type', oneOf(['web', 'native'])),
   redirect_uris: each('redirect_uris', redirectUriProblem),
   post_logout_redirect_uris: each('post_logout_redirect_uris', redirectUriProblem),
-  grant_types: each('grant_types', oneOf(grantTypes)),
+  grant_types: each('grant_types', (value, { ciba }) =>
+    value === cibaGrant && !ciba ? 'is switched off here (CIBA)' : oneOf(grantTypes)(value)
+  ),
   response_types: each('response_types', (value, { conformance }) =>
     oneOf(conformance ? responseTypes : ['code'])(value)
   ),
