@@ -1,6 +1,5 @@
 // The composition root: the only file that knows every feature.
 import cookie from '@fastify/cookie'
-import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { accountRetention } from './accounts/service.ts'
 import { auditPartitionsJob } from './audit/service.ts'
@@ -20,6 +19,7 @@ import { answerFrameworkError, registerErrorHandler } from './http/error-handler
 import { registerForms } from './http/forms.ts'
 import { mountHealth } from './http/health.ts'
 import { registerRateLimit } from './http/rate-limit.ts'
+import { schemaController } from './http/schemas.ts'
 import { registerSecurityHeaders } from './http/security-headers.ts'
 import { tlsOptions } from './http/tls.ts'
 import { registerViews } from './http/view.ts'
@@ -41,6 +41,7 @@ import { type Oidc, startOidc } from './oidc/oidc.ts'
 import { createProtocolPages } from './oidc/pages.ts'
 import { protocolRetention } from './oidc/retention-service.ts'
 import { mountAccount } from './self-service/account-routes.ts'
+import { mountApplications } from './self-service/application-routes.ts'
 import { mountNotMe } from './self-service/not-me-routes.ts'
 import { mountResetLink } from './self-service/reset-link-routes.ts'
 import { mountReset } from './self-service/reset-routes.ts'
@@ -81,8 +82,6 @@ export async function startApp({
   const ctx: Context = { sql: pool, now, log: http.log, config, enqueue: jobs.enqueue }
   await ensureSigningKeys(ctx)
 
-  // TypeBox's own checks: Ajv would drop unknown fields and turn texts into numbers.
-  http.setValidatorCompiler(TypeBoxValidatorCompiler)
   registerForms(http)
   // Forms are all that is read, anything else is 415: in JSON an address could be a list or an object.
   http.removeContentTypeParser(['application/json', 'text/plain'])
@@ -111,7 +110,8 @@ export async function startApp({
         ...mailHandlers(config, transport),
         ...guessHandlers,
         ...newDeviceHandlers,
-        ...backChannelLogoutHandlers(oidc)
+        ...backChannelLogoutHandlers(oidc),
+        ...(config.ciba ? (await import('./oidc/backchannel-service.ts')).backchannelHandlers(oidc) : {})
       },
       recurring: recurringJobs(),
       ...plan
@@ -140,6 +140,8 @@ async function mountPages(pages: FastifyInstance, ctx: Context, oidc: Oidc): Pro
   if (ctx.config.mailSignIn) mountSignInLink(pages, ctx, oidc)
   mountAccount(pages)
   mountSecurity(pages, ctx, oidc)
+  mountApplications(pages, ctx, oidc)
+  if (ctx.config.ciba) (await import('./self-service/approval-routes.ts')).mountApprovals(pages, ctx, oidc)
   mountReset(pages, ctx, oidc)
   mountResetLink(pages, ctx)
   mountNotMe(pages, ctx, oidc)
@@ -169,6 +171,7 @@ function createServer({
       ignoreDuplicateSlashes: false,
       maxParamLength: 200
     },
+    schemaController,
     onProtoPoisoning: 'error' as const,
     onConstructorPoisoning: 'error' as const,
     ...(tls === null ? { http: limits } : { https: { ...limits, ...tls } }),
@@ -183,14 +186,15 @@ async function hearNews(pool: Pool, oidc: Oidc): Promise<Listener[]> {
   const reload = () =>
     void oidc
       .reload()
-      .catch(error => oidc.ctx.log.error({ err: error }, 'the signing keys could not be reloaded'))
+      .catch(error => oidc.ctx.log.error({ err: error }, 'the protocol could not be reloaded'))
   const drop = (kind: 'clients' | 'resources') => (key?: string) => oidc.current().registry[kind].drop(key)
   const listeners = await Promise.all([
     listen(pool, 'gatehouse_clients', drop('clients'), drop('clients')),
     listen(pool, 'gatehouse_resources', drop('resources'), drop('resources')),
-    listen(pool, 'gatehouse_keys', reload, reload)
+    listen(pool, 'gatehouse_keys', reload, reload),
+    listen(pool, 'gatehouse_claims', reload, reload)
   ])
-  // Keys that changed after they were read and before anybody listened.
+  // Keys and claims that changed after they were read and before anybody listened.
   await oidc.reload()
   return listeners
 }

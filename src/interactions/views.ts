@@ -10,6 +10,7 @@ import {
   sampleApplication,
   sampleApplicationWithLogo
 } from './application-views.ts'
+import { describeClaim, describeScope } from './scope-model.ts'
 
 /** Samples of what a page says to who tried too often. */
 const waiting: Waiting = { retryAfterSeconds: 120, challenge: null }
@@ -231,20 +232,12 @@ export type ConsentData = {
   accountName: string
   accountEmail: string
   scopes: string[]
+  /** What the operator says of scopes of their own. */
+  described: Record<string, string | null>
+  /** Claims that are asked for by name. */
+  claims: string[]
   resources: { name: string; scopes: string[] }[]
   details: DescribedDetail[]
-}
-
-const scopeWords: Record<string, { title: string; detail: string }> = {
-  openid: { title: 'Know that it is you', detail: 'A number that stands for your account' },
-  profile: { title: 'See your profile', detail: 'Your name and what else you put there' },
-  email: { title: 'See your email address', detail: 'And that you have confirmed it' },
-  address: { title: 'See your postal address', detail: '' },
-  phone: { title: 'See your phone number', detail: '' },
-  offline_access: {
-    title: 'Stay connected',
-    detail: 'Keep this access while you are not using the application'
-  }
 }
 
 const consent: ConsentData = {
@@ -254,6 +247,8 @@ const consent: ConsentData = {
   accountName: 'Inès Moreau',
   accountEmail: 'ines.moreau@example.org',
   scopes: ['openid', 'profile', 'email', 'offline_access'],
+  described: {},
+  claims: [],
   resources: [],
   details: []
 }
@@ -265,7 +260,9 @@ export const consentPage = definePage<ConsentData>(
     everything: {
       ...consent,
       client: sampleApplicationWithLogo,
-      scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access', 'photos.archive'],
+      scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access', 'photos.archive', 'org'],
+      described: { org: 'See which department you work in' },
+      claims: ['phone_number'],
       resources: [{ name: 'Photo storage', scopes: ['photos:read', 'photos:write'] }]
     },
     'resource-alone': {
@@ -311,14 +308,16 @@ export const consentPage = definePage<ConsentData>(
       ]
     }
   },
-  ({ client, scopes, resources, details }) => ({
-    client: presentApplication(client),
-    permissions: (scopes.length + resources.length + details.length === 0 ? ['openid'] : scopes).map(scope =>
-      Object.hasOwn(scopeWords, scope)
-        ? scopeWords[scope]
-        : { title: scope, detail: 'A permission of this name' }
-    )
-  })
+  ({ client, scopes, described, claims, resources, details }) => {
+    const nothing = scopes.length + claims.length + resources.length + details.length === 0
+    return {
+      client: presentApplication(client),
+      permissions: [
+        ...(nothing ? ['openid'] : scopes).map(scope => describeScope(scope, described)),
+        ...claims.map(describeClaim)
+      ]
+    }
+  }
 )
 
 /** Shown where a confirmed address's sign-in goes on in another browser, or is over. */

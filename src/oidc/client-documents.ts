@@ -18,10 +18,10 @@ const staleMilliseconds = 86_400_000
 
 type Entry = { described: Described; freshUntil: number; goodUntil: number }
 
-/** Remembers documents and failures; one fetch serves all who ask for the same document meanwhile. */
+/** Remembers documents and failures. Whoever asks for the same document meanwhile waits in the cache of clients. */
 export function createClientDocuments(ctx: Context): ClientDocuments {
   const entries = new Map<string, Entry>()
-  const underWay = new Map<string, Promise<Described>>()
+  let underWay = 0
   const mayFetch = createHostLimit(ctx.now)
   const time = () => ctx.now().getTime()
 
@@ -52,15 +52,16 @@ export function createClientDocuments(ctx: Context): ClientDocuments {
   const find = async (clientId: string): Promise<Described> => {
     const entry = entries.get(clientId)
     if (entry !== undefined && time() < entry.freshUntil) return entry.described
-    const already = underWay.get(clientId)
-    if (already !== undefined) return await already
-    if (underWay.size >= fetchesAtOnce || !mayFetch(new URL(clientId).host))
+    if (underWay >= fetchesAtOnce || !mayFetch(new URL(clientId).host))
       return entry?.described.ok === true && time() < entry.goodUntil
         ? entry.described
         : { ok: false, reason: 'cannot be fetched just now: try again in a minute' }
-    const fetching = fetchAnew(clientId).finally(() => underWay.delete(clientId))
-    underWay.set(clientId, fetching)
-    return await fetching
+    underWay += 1
+    try {
+      return await fetchAnew(clientId)
+    } finally {
+      underWay -= 1
+    }
   }
   return { find }
 }

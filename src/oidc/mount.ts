@@ -59,7 +59,10 @@ export async function mountProvider(app: FastifyInstance, oidc: Oidc): Promise<v
     // The library reads the body itself.
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', (_request, _payload, done) => done(null))
-    for (const [method, urls] of paths)
+    const all: typeof paths = oidc.ctx.config.ciba
+      ? [...paths, [['POST'], [routes.backchannel_authentication]]]
+      : paths
+    for (const [method, urls] of all)
       for (const url of urls)
         scope.route({
           method,

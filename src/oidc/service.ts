@@ -175,6 +175,7 @@ function consentNeeded(
     : { scopes: [], claims: [], resources: {}, details: wanted.details }
 }
 
+/** An application as people are shown it. */
 export function describeClient(client: RegisteredClient, redirectUri: string | null): InteractionClient {
   return {
     clientId: client.clientId,

@@ -8,7 +8,7 @@ import { fromSeconds, toSeconds } from '../sessions/model.ts'
 import { issuerKeySet } from './issuer-keys.ts'
 import { insertReplayMark } from './repository.ts'
 
-const algorithms = ['ES256', 'ES384', 'RS256', 'PS256', 'EdDSA']
+const algorithms = ['ES256', 'ES384', 'RS256', 'PS256', 'EdDSA', 'Ed25519']
 /** Clocks of others may be off by so much. */
 const toleranceSeconds = 30
 const longestAssertionSeconds = 3600

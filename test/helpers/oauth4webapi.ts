@@ -69,7 +69,7 @@ export async function follow({ as }: Party, visitor: Visitor, params: Record<str
 type Redeeming = {
   request: Request
   callback: URLSearchParams | URL
-  options?: oauth.TokenEndpointRequestOptions
+  options?: oauth.TokenEndpointRequestOptions & oauth.JWEDecryptOptions
 }
 
 /** Redeems the code of an answer, whose `state` and `iss` are checked, for tokens, whose ID token is. */
@@ -90,9 +90,11 @@ export async function redeem(
       { ...http, ...options }
     )
     const tokens = await oauth.processAuthorizationCodeResponse(as, client, response, {
+      ...options,
       expectedNonce: params.nonce ?? oauth.expectNoNonce,
       requireIdToken: true
     })
+    // The library trusts TLS for what comes from the token endpoint, unless asked.
     await oauth.validateApplicationLevelSignature(as, response, http)
     return tokens
   })

@@ -145,7 +145,8 @@ t.test("Python's Authlib", { skip: !installed && 'it is not installed' }, async 
         resources: ['urn:demo:api'],
         introspection: true
       })
-      await ask('become', { client, key: privateKey.export({ type: 'pkcs8', format: 'pem' }) })
+      const key = privateKey.export({ type: 'pkcs8', format: 'pem' })
+      await ask('become', { client, key })
       const token = await ask<Body>('credentials', { resource: 'urn:demo:api', scope: 'api:read' })
       t.match(token, { token_type: 'Bearer', scope: 'api:read' })
       t.match(await ask('introspect', { token: token.access_token, hint: 'access_token' }), {
@@ -154,9 +155,11 @@ t.test("Python's Authlib", { skip: !installed && 'it is not installed' }, async 
         scope: 'api:read'
       })
       t.strictSame(await ask('introspect', { token: 'another' }), { active: false })
+      await ask('become', { client, key, short: false })
+      t.match(await refusal('credentials'), { error: 'invalid_client' }, 'OID-9: an assertion for an hour')
       const stranger = generateKeyPairSync('ec', { namedCurve: 'P-256' })
       await ask('become', { client, key: stranger.privateKey.export({ type: 'pkcs8', format: 'pem' }) })
-      t.match(await refusal('credentials', {}), { error: 'invalid_client' }, "a stranger's key")
+      t.match(await refusal('credentials'), { error: 'invalid_client' }, "a stranger's key")
     }
   )
 })

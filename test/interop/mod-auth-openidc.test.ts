@@ -9,8 +9,9 @@ import { agree } from '../helpers/application.ts'
 import { haveInstalled } from '../helpers/debian.ts'
 import { freePorts } from '../helpers/process.ts'
 import { type Body, countStatuses, post, readJwt } from '../helpers/protocol.ts'
-import { password, type Service, signUp, startService, Visitor } from '../helpers/service.ts'
+import { type Service, signUp, startService, Visitor } from '../helpers/service.ts'
 import type { Answer } from '../helpers/visitor.ts'
+import { waitFor } from '../helpers/wait.ts'
 
 const installed = await haveInstalled('Apache with mod_auth_openidc', apacheIsThere)
 
@@ -37,6 +38,8 @@ const register = async (service: Service, site: string, metadata: Record<string,
     client_name: 'Members',
     redirect_uris: [`${site}/members/callback`],
     post_logout_redirect_uris: [`${site}/goodbye.html`],
+    backchannel_logout_uri: `${site}/members/callback?logout=backchannel`,
+    backchannel_logout_session_required: true,
     grant_types: ['authorization_code', 'refresh_token'],
     ...metadata
   })
@@ -158,26 +161,28 @@ t.test('Apache with mod_auth_openidc', { skip: !installed && 'it is not installe
     t.equal((await open()).url, `${first}/members/`, 'and it goes on')
   })
 
-  await t.test('RP-Initiated Logout 1.0 §2: signing out there signs out here', async t => {
-    const goodbye = encodeURIComponent(`${first}/goodbye.html`)
-    const question = await ada.visit(`${first}/members/callback?logout=${goodbye}`, { within })
-    const there = await ada.follow(await ada.submit(question, 'sign-out-form', { logout: 'yes' }), within)
-    t.match(there.text, '<h1>Goodbye</h1>')
-    t.match((await open()).text, 'id="sign-in-form"', 'both have forgotten')
-  })
-
   await t.test('OAuth 2.0 Form Post Response Mode: asked by POST, answered by POST', async t => {
     const asked = await open(second)
-    const page = await ada.follow(await ada.post(asked), within)
-    const back = await agree(
-      ada,
-      await ada.submit(page, 'sign-in-form', { email: 'ada@example.org', password })
-    )
+    const back = await agree(ada, await ada.follow(await ada.post(asked), within))
     const members = await ada.follow(await ada.post(back), within)
     t.equal(members.url, `${second}/members/`)
     t.equal(members.text, '<h1>Ada Lovelace</h1><p>ada@example.org</p>')
     t.equal((await open(second)).status, 200, 'and its tokens are refreshed by an assertion')
   })
+
+  await t.test(
+    'RP-Initiated Logout 1.0 §2, Back-Channel Logout 1.0 §2.5: out of one site is out of all',
+    async t => {
+      t.equal((await open(first)).url, `${first}/members/`)
+      const goodbye = encodeURIComponent(`${second}/goodbye.html`)
+      const question = await ada.visit(`${second}/members/callback?logout=${goodbye}`, { within })
+      const there = await ada.follow(await ada.submit(question, 'sign-out-form', { logout: 'yes' }), within)
+      t.match(there.text, '<h1>Goodbye</h1>')
+      t.equal((await ada.request(`${second}/members/`)).text.includes('Ada'), false)
+      await waitFor(async () => (await ada.request(`${first}/members/`)).status === 302)
+      t.match((await open(first)).text, 'id="sign-in-form"', 'and of Gatehouse')
+    }
+  )
 
   const client = await service.register({
     client_name: 'Caller',
@@ -207,6 +212,9 @@ t.test('Apache with mod_auth_openidc', { skip: !installed && 'it is not installe
       const [header = '', payload = '', signature = ''] = token.split('.')
       const off = `${header}.${payload}.${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`
       t.equal((await call(at, off)).status, 401, 'one character off')
+      await post(service, '/revoke', { token }, { client })
+      const after = (await call(at, token)).status
+      t.equal(after, at === first ? 401 : 200, 'taken back, whoever asks here knows it (RFC 7009 §2)')
     })
 
   t.notMatch(errors(), /exit signal|:(crit|alert|emerg)\]/, 'Apache is well')
