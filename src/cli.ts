@@ -8,14 +8,18 @@ import { clientCommands } from './commands/clients.ts'
 import { type Command, CommandFailure, type Terminal, usageFailure } from './commands/command.ts'
 import { installationCommands } from './commands/installation.ts'
 import { keyCommands } from './commands/keys.ts'
+import { registrationTokenCommands } from './commands/registration-tokens.ts'
 import { resourceCommands } from './commands/resources.ts'
 import { roleCommands } from './commands/roles.ts'
+import { workloadCommands } from './commands/workloads.ts'
 
 const commands = [
   ...clientCommands,
   ...resourceCommands,
+  ...registrationTokenCommands,
   ...keyCommands,
   ...roleCommands,
+  ...workloadCommands,
   ...installationCommands
 ]
 

@@ -1,7 +1,18 @@
 // Reads a registration that somebody sent: every member checked, every fault told at once, nothing unknown let in.
+import type { Config } from '../config/schema.ts'
+import { findMessageContradictions } from './key-model.ts'
 import { type Installation, members } from './member-model.ts'
-import { type ClientMetadata, cibaGrant, type Fault, grantTypes, secretKeeping } from './model.ts'
+import {
+  type ClientMetadata,
+  cibaGrant,
+  type Fault,
+  grantTypes,
+  jwtBearer,
+  secretKeeping,
+  tokenExchange
+} from './model.ts'
 import { findProfileContradictions, profileDefaults } from './profile-model.ts'
+import { findSubjectContradictions } from './subject-model.ts'
 
 export type ParseOutcome = { ok: true; metadata: ClientMetadata } | { ok: false; faults: Fault[] }
 
@@ -10,14 +21,32 @@ const nothingSwitchedOn: Installation = {
   conformance: false,
   ciba: false,
   jwtEncryption: false,
-  authorizationDetailsTypes: []
+  authorizationDetailsTypes: [],
+  selfRegistered: false
 }
+
+/** What these settings switch on. */
+export const installationOf = (
+  config: Pick<
+    Config,
+    'development' | 'conformance' | 'ciba' | 'jwtEncryption' | 'authorizationDetailsTypes'
+  >,
+  { selfRegistered }: { selfRegistered: boolean }
+): Installation => ({
+  development: config.development || config.conformance,
+  conformance: config.conformance,
+  ciba: config.ciba,
+  jwtEncryption: config.jwtEncryption,
+  authorizationDetailsTypes: Object.keys(config.authorizationDetailsTypes),
+  selfRegistered
+})
 
 /**
  * Checks a registration and fills in the defaults of RFC 7591 §2.
  *
  * `faults` names every member that is wrong and what to put. Redirect URIs may be http on a loopback address: for
- * native applications always (RFC 8252 §7.3), for others and for the name localhost in development only.
+ * native applications always (RFC 8252 §7.3), for others in development only; the name localhost in development, and for
+ * native applications that register themselves.
  */
 export function parseClientMetadata(input: unknown, switchedOn: Partial<Installation> = {}): ParseOutcome {
   const installation = { ...nothingSwitchedOn, ...switchedOn }
@@ -71,10 +100,14 @@ function contradictionsWhereReadable(metadata: Record<string, unknown>, faults: 
     'grant_types',
     'response_types',
     'token_endpoint_auth_method',
-    'id_token_signed_response_alg'
+    'id_token_signed_response_alg',
+    'scope',
+    'token_exchange'
   ]
   if (structural.some(field => unreadable.has(field))) return []
-  return findContradictions(metadata as ClientMetadata).filter(({ field }) => !unreadable.has(field))
+  const readable = Object.fromEntries(Object.entries(metadata).filter(([field]) => !unreadable.has(field)))
+  const contradictions = findContradictions({ ...withDefaults({}), ...readable } as ClientMetadata)
+  return contradictions.filter(({ field }) => !unreadable.has(field))
 }
 
 /** Other grants by which a person lets an application in. */
@@ -122,6 +155,9 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
     ...findCibaContradictions(metadata),
     ...findKeyContradictions(metadata),
     ...findTokenContradictions(metadata),
+    ...findMessageContradictions(metadata),
+    ...findExchangeContradictions(metadata),
+    ...findSubjectContradictions(metadata),
     ...findProfileContradictions(metadata)
   ]
 }
@@ -140,6 +176,29 @@ function findTokenContradictions(metadata: ClientMetadata): Fault[] {
     fault('refresh_token_idle_seconds', 'must not be more than refresh_token_absolute_seconds')
   if ((metadata.client_secret_expires_at ?? 0) > 0 && secretKeeping(metadata) === 'none')
     fault('client_secret_expires_at', `is of no use with ${method}: there is no secret`)
+  return faults
+}
+
+function findExchangeContradictions(metadata: ClientMetadata): Fault[] {
+  const faults: Fault[] = []
+  const fault = (field: string, message: string) => void faults.push({ field, message })
+  const { grant_types: grants, token_endpoint_auth_method: method, token_exchange: policy } = metadata
+
+  if (grants.includes(tokenExchange) && method === 'none')
+    fault(
+      'token_endpoint_auth_method',
+      `must not be none with ${tokenExchange}: anybody could be this client`
+    )
+  if (policy !== undefined && !grants.includes(tokenExchange))
+    fault('token_exchange', `is of no use without ${tokenExchange}`)
+  if (policy?.audiences.some(audience => ![metadata.resources].flat().includes(audience)))
+    fault('token_exchange', 'audiences must be among its resources')
+  // What a workload's assertion alone may get is kept apart from what people let an application in to.
+  if (grants.includes(jwtBearer) && method === 'none' && grants.length > 1)
+    fault(
+      'grant_types',
+      `must hold ${jwtBearer} alone with none: the assertion is all that proves the client`
+    )
   return faults
 }
 

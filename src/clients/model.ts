@@ -1,5 +1,11 @@
 // Registered applications and the resources that they ask tokens for: their shapes, and what a client may do.
 import type { SigningAlg } from '../keys/model.ts'
+import type { ExchangePolicy } from './exchange-model.ts'
+
+/** RFC 8693 */
+export const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
+/** RFC 7523 §2.1 */
+export const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 
 export const cibaGrant = 'urn:openid:params:grant-type:ciba'
 
@@ -10,8 +16,8 @@ export const grantTypes = [
   'implicit',
   'urn:ietf:params:oauth:grant-type:device_code',
   cibaGrant,
-  'urn:ietf:params:oauth:grant-type:token-exchange',
-  'urn:ietf:params:oauth:grant-type:jwt-bearer'
+  tokenExchange,
+  jwtBearer
 ] as const
 export type GrantType = (typeof grantTypes)[number]
 
@@ -128,7 +134,12 @@ export type ClientMetadata = OtherMetadata & {
   refresh_token_rotation?: boolean
   /** When its secret ends, in seconds since 1970; 0 or absent: never (RFC 7591 §3.2.1). */
   client_secret_expires_at?: number
+  /** Gatehouse's own: which tokens it may exchange; absent: none. */
+  token_exchange?: ExchangePolicy
 }
+
+/** The operator, the application itself (RFC 7591), or the document that its id names. */
+export type RegisteredBy = 'operator' | 'registration' | 'client_id_metadata_document'
 
 export type Client = {
   clientId: string
@@ -156,7 +167,13 @@ export type Client = {
   refreshTokenGraceSeconds: number | null
   refreshTokenRotation: boolean | null
   clientSecretExpiresAt: Date | null
+  tokenExchange: ExchangePolicy | null
   otherMetadata: OtherMetadata
+  registeredBy: RegisteredBy
+  /** SHA-256 of the token that manages the registration (RFC 7592). */
+  registrationAccessTokenHash: Buffer | null
+  /** To the day; null: never, or the operator's. */
+  lastUsedAt: Date | null
   createdAt: Date
   updatedAt: Date
 }
@@ -232,7 +249,8 @@ export function metadataOf(client: Client): ClientMetadata & { client_id: string
       refresh_token_grace_seconds: client.refreshTokenGraceSeconds,
       refresh_token_rotation: client.refreshTokenRotation,
       client_secret_expires_at:
-        client.clientSecretExpiresAt === null ? null : client.clientSecretExpiresAt.getTime() / 1000
+        client.clientSecretExpiresAt === null ? null : client.clientSecretExpiresAt.getTime() / 1000,
+      token_exchange: client.tokenExchange
     }),
     ...client.otherMetadata
   }

@@ -19,6 +19,7 @@ import {
   networkBudget,
   noticedFailures,
   type Payment,
+  registrationBudget,
   secondsUntil
 } from './guess-model.ts'
 import {
@@ -214,6 +215,20 @@ export async function takeCodeGuess(
 }
 
 /**
+ * Pays for one application that registers itself from this network without a token. It is not given back, and no work
+ * leads past the wait: programs have time.
+ */
+export async function takeRegistration(ctx: Context): Promise<{ ok: true } | TooMany> {
+  if (ctx.request === undefined) return { ok: true }
+  const key = keyHash(ctx, 'registration', networkOf(ctx.request.ip))
+  const charge = { keyHash: key, budget: registrationBudget, ...momentsOf(ctx) }
+  if ((await consumeBudget(ctx.sql, charge, false)) !== null) return { ok: true }
+  const [state] = await listBudgets(ctx.sql, [key])
+  const now = ctx.now()
+  return { ok: false, reason: 'too_many', retryAfterSeconds: secondsUntil(state?.blockedUntil ?? now, now) }
+}
+
+/**
  * Pays for one look at whom an application's login hint means, as with `takeCodeGuess`: an application has as many wrong
  * ones as a network has wrong passwords.
  */
@@ -242,7 +257,7 @@ async function pay(
   return { ok: false, reason: 'too_many', retryAfterSeconds }
 }
 
-type BudgetKind = 'account' | 'device' | 'guess' | 'sign_up' | 'user_code' | 'login_hint'
+type BudgetKind = 'account' | 'device' | 'guess' | 'sign_up' | 'user_code' | 'login_hint' | 'registration'
 
 /** Nothing in the database tells which addresses were typed, or where from: who has it alone cannot try them all. */
 function keyHash(ctx: Context, kind: BudgetKind, name: string): Buffer {

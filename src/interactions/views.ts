@@ -1,4 +1,5 @@
 // What the pages of a sign-in may show, and its words.
+import type { RegisteredBy } from '../clients/model.ts'
 import type { PasswordFault } from '../credentials/model.ts'
 import { definePage } from '../http/view.ts'
 import { noWaiting, type Waiting, waitInWords, waitingTexts } from '../http/waiting.ts'
@@ -9,7 +10,7 @@ import {
   sampleApplication,
   sampleApplicationWithLogo
 } from './application-views.ts'
-import { describeScopes } from './permission-model.ts'
+import { describeClaim, describeScope } from './scope-model.ts'
 
 /** Samples of what a page says to who tried too often. */
 const waiting: Waiting = { retryAfterSeconds: 120, challenge: null }
@@ -226,9 +227,13 @@ export const verifyEmailPage = definePage<VerifyEmailData>(
 export type ConsentData = {
   action: string
   client: Application
+  /** Nobody here vouches for it. `returnsTo`: the site that the browser goes back to; null: a program on the device. */
+  selfRegistered: { by: Exclude<RegisteredBy, 'operator'>; returnsTo: string | null } | null
   accountName: string
   accountEmail: string
   scopes: string[]
+  /** Claims that are asked for by name. */
+  claims: string[]
   resources: { name: string; scopes: string[] }[]
   details: DescribedDetail[]
 }
@@ -236,9 +241,11 @@ export type ConsentData = {
 const consent: ConsentData = {
   action: '/interaction/Ab3/consent',
   client: sampleApplication,
+  selfRegistered: null,
   accountName: 'Inès Moreau',
   accountEmail: 'ines.moreau@example.org',
   scopes: ['openid', 'profile', 'email', 'offline_access'],
+  claims: [],
   resources: [],
   details: []
 }
@@ -251,6 +258,7 @@ export const consentPage = definePage<ConsentData>(
       ...consent,
       client: sampleApplicationWithLogo,
       scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access', 'photos.archive'],
+      claims: ['phone_number'],
       resources: [{ name: 'Photo storage', scopes: ['photos:read', 'photos:write'] }]
     },
     'resource-alone': {
@@ -258,6 +266,26 @@ export const consentPage = definePage<ConsentData>(
       client: { ...consent.client, policyUrl: null, termsUrl: null },
       scopes: [],
       resources: [{ name: 'urn:demo:api', scopes: ['read'] }]
+    },
+    'registered-itself': {
+      ...consent,
+      selfRegistered: { by: 'registration', returnsTo: 'photos.tidewater.example' }
+    },
+    'on-this-device': {
+      ...consent,
+      client: { ...consent.client, host: 'localhost:33418' },
+      selfRegistered: { by: 'registration', returnsTo: null }
+    },
+    'described-by-a-document': {
+      ...consent,
+      scopes: [],
+      resources: [{ name: 'Weather tools', scopes: [] }],
+      selfRegistered: { by: 'client_id_metadata_document', returnsTo: null }
+    },
+    'nothing-but-in': {
+      ...consent,
+      scopes: [],
+      selfRegistered: { by: 'registration', returnsTo: 'photos.tidewater.example' }
     },
     'with-details': {
       ...consent,
@@ -276,10 +304,13 @@ export const consentPage = definePage<ConsentData>(
       ]
     }
   },
-  ({ client, scopes }) => ({
-    client: presentApplication(client),
-    permissions: describeScopes(scopes)
-  })
+  ({ client, scopes, claims, resources, details }) => {
+    const nothing = scopes.length + claims.length + resources.length + details.length === 0
+    return {
+      client: presentApplication(client),
+      permissions: [...(nothing ? ['openid'] : scopes).map(describeScope), ...claims.map(describeClaim)]
+    }
+  }
 )
 
 /** Shown where a confirmed address's sign-in goes on in another browser, or is over. */

@@ -63,6 +63,41 @@ export const queues: Queue[] = [
   { name: 'guessing-slowed', ...alarm },
   { name: 'new-device', ...alarm },
   {
+    name: 'logout',
+    retryLimit: 10,
+    retryDelay: 5,
+    retryDelayMax: 600,
+    expireInSeconds: 60,
+    deleteAfterSeconds: 3600,
+    policy: 'standard',
+    notify: true,
+    pollSeconds: 60
+  },
+  {
+    name: 'logout-notice-failed',
+    retryLimit: 5,
+    retryDelay: 10,
+    retryDelayMax: 600,
+    expireInSeconds: 60,
+    deleteAfterSeconds: 86400,
+    policy: 'standard',
+    notify: true,
+    pollSeconds: 60
+  },
+  {
+    // About three hours: an application that is down longer has lost its own sessions too.
+    name: 'logout-notice',
+    retryLimit: 12,
+    retryDelay: 5,
+    retryDelayMax: 3600,
+    expireInSeconds: 60,
+    deleteAfterSeconds: 3600,
+    policy: 'standard',
+    notify: true,
+    pollSeconds: 30,
+    deadLetter: 'logout-notice-failed'
+  },
+  {
     // A client may ask by itself for as long as its request lasts, ten minutes; a notice after that tells it nothing.
     name: 'backchannel-ping',
     ...alarm,

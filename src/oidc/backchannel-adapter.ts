@@ -24,7 +24,7 @@ export const backchannelRequests: Part = (storage, model) => ({
       ...row.payload,
       ...backchannel,
       bindingMessage: text(binding_message),
-      ip: asker?.ip ?? null,
+      ip: asker?.().ip ?? null,
       sealed: sealBackchannelSecrets(storage.encryptionKey, row.idHash, secrets)
     }
     issue(insertArtifact({ ...row, payload: kept, kind: model, userCodeHash: null }))

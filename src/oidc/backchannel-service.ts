@@ -43,7 +43,7 @@ export async function announceRequest(
 ): Promise<void> {
   const { clientId } = client
   const unit = currentUnit()
-  const asker = unit.asker === null ? {} : { request: unit.asker }
+  const asker = unit.asker === null ? {} : { request: unit.asker() }
   await inTransaction({ ...ctx, ...asker }, async tx => {
     const now = tx.now()
     const account = await findAccount(tx.sql, accountId)

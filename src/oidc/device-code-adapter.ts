@@ -63,7 +63,7 @@ async function moveOn({ now }: Storage, use: DeviceCodeUse, row: ArtifactRow): P
   const approved = row.accountId !== null
   if (!approved && row.payload.error !== 'access_denied') return
   const about = { clientId: row.clientId, ...(row.accountId === null ? {} : { accountId: row.accountId }) }
-  const asker = unit.asker === null ? {} : { request: unit.asker }
+  const asker = unit.asker === null ? {} : { request: unit.asker() }
   const event = eventWrite(
     { now, ...asker },
     { type: approved ? 'device.approved' : 'device.denied', ...about }

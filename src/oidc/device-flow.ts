@@ -20,7 +20,7 @@ export const deviceFlow = (pages: ProtocolPages): DeviceFlow => ({
   enabled: true,
   ...userCodeForm,
   deviceInfo: () => {
-    const { asker } = currentUnit()
+    const asker = currentUnit().asker?.()
     return { ip: asker?.ip ?? null, userAgent: asker?.userAgent.slice(0, 200) ?? '' } satisfies DeviceInfo
   },
   userCodeInputSource: async (ctx, _form, out, error) => {

@@ -70,7 +70,8 @@ export function confirmDevice(
   { request, reply, userCode }: { request: FastifyRequest; reply: FastifyReply; userCode: string }
 ): FastifyReply {
   const unit = createUnit(oidc.ctx.now())
-  unit.asker = requestContext(oidc.ctx, request).request ?? null
+  const facts = requestContext(oidc.ctx, request).request
+  unit.asker = facts === undefined ? null : () => facts
   unit.formSecret = createToken()
   const fields = { user_code: userCode, confirm: 'yes', xsrf: unit.formSecret }
   const body = new URLSearchParams(fields).toString()

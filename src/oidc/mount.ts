@@ -5,7 +5,8 @@ import { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
 import { PostgresError } from '../db/connect.ts'
-import { requestContext } from '../http/request-context.ts'
+import { addressOf } from '../http/request-context.ts'
+import { flushWithNotices } from './back-channel-logout.ts'
 import { allowFormDestination } from './form-posts.ts'
 import { graceSeconds } from './lifetimes.ts'
 import { finishMetadata } from './metadata.ts'
@@ -13,10 +14,12 @@ import type { Oidc } from './oidc.ts'
 import { slowDown } from './polling.ts'
 import { finishUserinfo, protectedResourcePath } from './protected-resource.ts'
 import { routes } from './provider.ts'
+import { noteUse } from './registered-use.ts'
+import { mountRegistration } from './registration-routes.ts'
 import { findLostSuccessor, LostRotation } from './rotation.ts'
 import { settleSession } from './session-adapters.ts'
-import { introspectStructuredToken } from './structured-tokens.ts'
-import { createUnit, currentUnit, flushUnit, inUnit, type UnitOfWork } from './unit-of-work.ts'
+import { answerForStructuredToken } from './structured-tokens.ts'
+import { createUnit, currentUnit, inUnit, type UnitOfWork } from './unit-of-work.ts'
 
 /** What the library is asked for once, and is then answered from memory. */
 export const metadataPaths = [
@@ -50,13 +53,6 @@ const paths: [string[], string[]][] = [
   ]
 ]
 
-/** Where what happens is told to a person or recorded, with whoever asks for it. */
-const askerPaths = new Set([
-  routes.device_authorization,
-  `${routes.code_verification}/:uid`,
-  routes.backchannel_authentication
-])
-
 /** Registers the protocol's endpoints. */
 export async function mountProvider(app: FastifyInstance, oidc: Oidc): Promise<void> {
   await app.register(async scope => {
@@ -77,6 +73,7 @@ export async function mountProvider(app: FastifyInstance, oidc: Oidc): Promise<v
   })
   await app.register(async scope => turnPostsToGets(scope))
   await app.register(async scope => serveMetadata(scope, oidc))
+  if (oidc.ctx.config.registration.mode !== 'off') await mountRegistration(app, oidc)
 }
 
 /**
@@ -100,8 +97,8 @@ function turnPostsToGets(scope: FastifyInstance): void {
 function handOver(oidc: Oidc, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const unit = createUnit(oidc.ctx.now())
   // First: the headers that tell the address behind a proxy are gone afterwards.
-  if (askerPaths.has(request.routeOptions.url ?? ''))
-    unit.asker = requestContext(oidc.ctx, request).request ?? null
+  const ip = addressOf(request)
+  unit.asker = () => ({ id: request.id, ip, userAgent: request.headers['user-agent'] ?? '' })
   pinHost(request.raw, isForCertificates(oidc, request) ? oidc.mtlsOrigin : oidc.issuer)
   return letAnswer(oidc, { raw: Object.assign(request.raw, { id: request.id }), reply, unit })
 }
@@ -146,15 +143,18 @@ export function pinHost(raw: IncomingMessage, issuer: URL): void {
 export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
   provider.use(async (ctx, next) => {
     await next()
-    await introspectStructuredToken(oidc, ctx as KoaContextWithOIDC)
+    await answerForStructuredToken(oidc, ctx as KoaContextWithOIDC)
     finishMetadata(ctx as KoaContextWithOIDC, oidc.ctx.config)
     finishUserinfo(ctx as KoaContextWithOIDC, oidc.ctx.config)
     allowFormDestination(ctx as KoaContextWithOIDC)
+    // Koa calls nothing text/plain, which libraries refuse as an answer to a revocation (RFC 7009 §2.2, RFC 9110 §8.3).
+    if (ctx.body === '') ctx.remove('content-type')
     await slowDown(oidc, ctx as KoaContextWithOIDC)
     const unit = currentUnit()
     settleSession()
+    noteUse(oidc, ctx as KoaContextWithOIDC)
     try {
-      await flushUnit(oidc.ctx.sql, unit, { failed: ctx.status >= 400 })
+      await flushWithNotices(oidc.ctx, unit, { failed: ctx.status >= 400 })
     } catch (error) {
       if (!(error instanceof LostRotation)) return answerFault(oidc, ctx as KoaContextWithOIDC, error)
       try {
@@ -232,6 +232,8 @@ function serveMetadata(scope: FastifyInstance, oidc: Oidc): void {
         .headers({
           'access-control-allow-origin': '*',
           'access-control-allow-methods': 'GET',
+          // Scripts of MCP clients send their protocol's version along.
+          'access-control-allow-headers': '*',
           'access-control-max-age': '3600'
         })
         .send()

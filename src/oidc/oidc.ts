@@ -4,12 +4,13 @@ import type { Context } from '../context.ts'
 import type { Sql } from '../db/connect.ts'
 import { isOutage, outageSeconds } from '../http/errors.ts'
 import { loadSigningKeys } from '../keys/service.ts'
+import { registerGrants } from './extension-grants.ts'
 import { type Document, metadataPaths, readDocument, settleBeforeAnswer, toDocument } from './mount.ts'
+import { readVerificationKeys, type VerificationKeys } from './own-jwts.ts'
 import { protectedResourceMetadata, protectedResourcePath } from './protected-resource.ts'
 import { createProvider, type ProtocolPages, routes } from './provider.ts'
 import type { Registry } from './registry.ts'
 import { compileDetailTypes, type DetailChecks } from './rich-authorization.ts'
-import { readVerificationKeys, type VerificationKeys } from './structured-tokens.ts'
 
 export type Instance = {
   provider: Provider
@@ -72,6 +73,7 @@ export async function startOidc(ctx: Context, surroundings: Surroundings): Promi
 async function build(oidc: Oidc, surroundings: Surroundings & { details: DetailChecks }): Promise<Instance> {
   const { provider, registry } = createProvider(oidc.ctx, await loadSigningKeys(oidc.ctx), surroundings)
   settleBeforeAnswer(oidc, provider)
+  registerGrants(oidc, provider)
   reportFaults(oidc.ctx, provider)
   const documents = new Map<string, Document>()
   for (const path of metadataPaths)

@@ -1,6 +1,7 @@
 // Builds oidc-provider from the settings and the signing keys. A changed key set means a new instance, swapped in whole.
 import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-provider'
-import { responseTypes } from '../clients/model.ts'
+import { authMethods, responseTypes } from '../clients/model.ts'
+import type { Config } from '../config/schema.ts'
 import type { Context } from '../context.ts'
 import { acrLevels } from '../credentials/proof-model.ts'
 import type { Sql } from '../db/connect.ts'
@@ -12,8 +13,10 @@ import { hashToken } from '../lib/tokens.ts'
 import { toSeconds } from '../sessions/model.ts'
 import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
+import { deferLogoutTokens } from './back-channel-logout.ts'
 import { createCiba, requestSeconds } from './ciba.ts'
 import { claimsByScope, createFindAccount } from './claims.ts'
+import { fillScope } from './default-scope.ts'
 import { completeDeviceFlow, deviceFlow } from './device-flow.ts'
 import { fapi, isFapi } from './fapi.ts'
 import {
@@ -23,7 +26,9 @@ import {
   idTokenSeconds,
   refreshTokenSeconds
 } from './lifetimes.ts'
+import { mayIntrospect } from './model.ts'
 import { createMtls } from './mtls.ts'
+import { createPairwiseIdentifier } from './pairwise.ts'
 import { createInteractionPolicy, createLoadExistingGrant } from './policy.ts'
 import { authenticationFacts } from './protected-resource.ts'
 import {
@@ -42,7 +47,7 @@ import {
   enabledAlgs,
   signedResponseDefaults
 } from './signed-messages.ts'
-import { mayIntrospect } from './structured-tokens.ts'
+import { exchangedClaims, nameOrigin } from './token-origin.ts'
 
 /** Where the protocol's endpoints are. */
 export const routes = {
@@ -58,6 +63,15 @@ export const routes = {
   code_verification: '/device',
   backchannel_authentication: '/backchannel'
 }
+
+/** Where applications register themselves: ours, since the library's knows nothing of our checks. */
+export const registrationPath = '/register'
+
+/** What the library does not know of. @see RFC 8414 §2, OAuth Client ID Metadata Document §5 */
+const ownDiscovery = ({ issuer, registration, clientIdMetadata }: Config) => ({
+  ...(registration.mode === 'off' ? {} : { registration_endpoint: `${issuer}${registrationPath}` }),
+  ...(clientIdMetadata.enabled ? { client_id_metadata_document_supported: true } : {})
+})
 
 /** How the library's own moments become pages: the texts are ours, the forms are its. */
 export type ProtocolPages = {
@@ -87,11 +101,14 @@ export function createProvider(
     adapter: createAdapter(storage) as never,
     jwks: { keys: keys as never },
     routes,
+    discovery: ownDiscovery(config),
     claims: claimsByScope,
     scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'],
     // `none` is what our own account pages ask with: a session is all that they need.
     responseTypes: [...(config.conformance ? responseTypes : ['code' as const]), 'none'],
     acrValues: [...acrLevels],
+    subjectTypes: ['public', 'pairwise'],
+    pairwiseIdentifier: createPairwiseIdentifier(config),
     findAccount: createFindAccount(lookups),
     loadExistingGrant: createLoadExistingGrant(lookups, () => provider),
     interactions: {
@@ -116,6 +133,9 @@ export function createProvider(
       response_types: ['code']
     },
     extraClientMetadata: { properties: ownMetadata },
+    clientAuthMethods: [...authMethods],
+    // Not an extra one: the one place where the library lets a parameter be filled in once the resources are known.
+    extraParams: { scope: fillScope },
     enabledJWA: enabledAlgs,
     assertJwtClientAuthClaimsAndHeader: createAssertionCheck(ctx),
     pkce: { required: (_ctx, client) => needsPkce(client as RegisteredClient, config) },
@@ -149,6 +169,7 @@ export function createProvider(
             client as RegisteredClient
           )
       },
+      backchannelLogout: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,
         logoutSource: pages.renderSignOut,
@@ -160,11 +181,12 @@ export function createProvider(
     rotateRefreshToken: createRotationPolicy(ctx),
     // Signing out ends tokens; what was agreed to is kept in consents, so nothing is lost with the grant.
     revokeGrantPolicy: () => true,
+    formats: { customizers: { jwt: nameOrigin } },
     renderError: pages.renderError,
     // `null` is what any sandboxed page may call itself, and what URL calls an app's own scheme: nobody's origin.
     clientBasedCORS: (_ctx, origin, client) =>
       origin !== 'null' && (client.redirectUris ?? []).some(uri => URL.parse(uri)?.origin === origin),
-    extraTokenClaims: koa => authenticationFacts(koa),
+    extraTokenClaims: koa => ({ ...authenticationFacts(koa), ...exchangedClaims() }),
     ttl: lifetimes(ctx),
     // Key sets, sector identifiers, notices: all through the guard.
     fetch: (url, options) => fetchOutbound(config, url as string, options as OutboundOptions),
@@ -174,13 +196,14 @@ export function createProvider(
   provider.proxy = true
   instance.registry = createRegistry(ctx, provider)
   takeReplayMarksAtOnce(provider, ctx)
+  deferLogoutTokens(provider)
   completeDeviceFlow(provider)
   return { provider, registry: instance.registry }
 }
 
-/** Whoever has no secret, always; whoever has one, unless its registration or the test suite's profile says otherwise. */
+/** Whoever has no secret or keeps to FAPI, always; others, unless their registration or the test suite's profile says otherwise. */
 const needsPkce = (client: RegisteredClient, { conformance }: Context['config']): boolean =>
-  client.clientAuthMethod === 'none' || (client.require_pkce ?? !conformance)
+  client.clientAuthMethod === 'none' || isFapi(client) || (client.require_pkce ?? !conformance)
 
 function lifetimes({ config, now }: Context): NonNullable<Configuration['ttl']> {
   const seconds = () => toSeconds(now())

@@ -1,14 +1,24 @@
 // Applications and resources as the protocol asks for them: in memory, loaded when first needed, dropped when they change.
 // The library's own cache holds a hundred and costs a look-up and a hash each time.
-import { type Client, errors, type Provider, type ResourceServer } from 'oidc-provider'
-import { allowedScopes, ownClientId, type Resource, type SecurityProfile } from '../clients/model.ts'
+import { type Client, errors, Provider, type ResourceServer } from 'oidc-provider'
+import type { ExchangePolicy } from '../clients/exchange-model.ts'
+import { isClientIdUrl } from '../clients/metadata-document-model.ts'
+import {
+  allowedScopes,
+  ownClientId,
+  type RegisteredBy,
+  type Resource,
+  type SecurityProfile
+} from '../clients/model.ts'
 import { findClient, findResource } from '../clients/repository.ts'
 import { clientSecretKey, hashedSecretPrefix, protocolMetadata } from '../clients/service.ts'
 import type { Context } from '../context.ts'
 import { equalBytes, hashToken } from '../lib/tokens.ts'
 import { accountClientMetadata } from './account-client.ts'
+import { type ClientDocuments, createClientDocuments } from './client-documents.ts'
 import { limitKeyRequests } from './client-keys.ts'
 import { accessTokenSeconds } from './lifetimes.ts'
+import { createRegisteredClients, type RegisteredClients } from './registered-clients.ts'
 
 /** A change reaches every node by NOTIFY; should one get lost, the entry is good for this long. */
 const maximumAgeMilliseconds = 60_000
@@ -59,6 +69,9 @@ export type RegisteredClient = Client & {
   refresh_token_grace_seconds?: number
   security_profile?: SecurityProfile
   refresh_token_rotation?: boolean
+  /** Absent: the operator. */
+  registered_by?: Exclude<RegisteredBy, 'operator'>
+  token_exchange?: ExchangePolicy
 }
 export const ownMetadata = [
   'first_party',
@@ -75,31 +88,51 @@ export const ownMetadata = [
   'refresh_token_idle_seconds',
   'refresh_token_absolute_seconds',
   'refresh_token_grace_seconds',
-  'refresh_token_rotation'
+  'refresh_token_rotation',
+  'registered_by',
+  'token_exchange'
 ]
 
-export type Registry = { clients: Cache<RegisteredClient | undefined>; resources: Cache<Resource | null> }
+export type Registry = {
+  clients: Cache<RegisteredClient | undefined>
+  resources: Cache<Resource | null>
+  registered: RegisteredClients
+}
+
+/** The library's class of clients, as far as we use it. */
+export type ClientModel = {
+  new (metadata: object): RegisteredClient
+  find: (id: unknown) => Promise<RegisteredClient | undefined>
+  prototype: {
+    compareClientSecret: (this: { clientSecret?: string }, actual: unknown) => boolean
+    checkClientSecretExpiration: (message: string, errorOverride?: string) => void
+  }
+}
 
 /** Gives the library clients from our cache, and a comparison for secrets of which only the hash is kept. */
 export function createRegistry(ctx: Context, provider: Provider): Registry {
   const key = clientSecretKey(ctx.config)
-  const model = provider.Client as unknown as {
-    new (metadata: object): RegisteredClient
-    find: (id: unknown) => Promise<RegisteredClient | undefined>
-    prototype: {
-      compareClientSecret: (this: { clientSecret?: string }, actual: unknown) => boolean
-      checkClientSecretExpiration: (message: string, errorOverride?: string) => void
-    }
-  }
+  const model = provider.Client as unknown as ClientModel
+  const registered = createRegisteredClients(ctx, model)
+  const documents = ctx.config.clientIdMetadata.enabled ? createClientDocuments(ctx) : null
   const clients = createCache(ctx.now, async id => {
     if (id === ownClientId) return new model(accountClientMetadata(ctx.config))
+    if (isClientIdUrl(id)) {
+      const described = await documents?.find(id)
+      return described?.ok === true ? registered.toLibrary(described.row) : undefined
+    }
     // PostgreSQL takes no NUL, and nobody has such an id.
     const row = id.includes('\0') ? null : await findClient(ctx.sql, id)
-    return row === null
-      ? undefined
-      : limitKeyRequests(ctx, new model({ ...protocolMetadata(row, key), registered_scope: row.scope }))
+    if (row === null) return undefined
+    return row.registeredBy === 'operator'
+      ? limitKeyRequests(ctx, new model({ ...protocolMetadata(row, key), registered_scope: row.scope }))
+      : registered.toLibrary(row)
   })
-  model.find = async id => (typeof id === 'string' && id !== '' ? await clients.find(id) : undefined)
+  model.find = async id => {
+    const client = typeof id === 'string' && id !== '' ? await clients.find(id) : undefined
+    if (client === undefined && documents !== null) await explain(documents, id)
+    return client
+  }
   const compareClear = model.prototype.compareClientSecret
   model.prototype.compareClientSecret = function (actual) {
     const { clientSecret = '' } = this
@@ -118,7 +151,15 @@ export function createRegistry(ctx: Context, provider: Provider): Registry {
         : error
     }
   }
-  return { clients, resources: createCache(ctx.now, identifier => findResource(ctx.sql, identifier)) }
+  const resources = createCache(ctx.now, identifier => findResource(ctx.sql, identifier))
+  return { clients, resources, registered }
+}
+
+/** Whoever begins a sign-in is told what is wrong with their document; elsewhere such a client is one that is not there. */
+async function explain(documents: ClientDocuments, id: unknown): Promise<void> {
+  if (typeof id !== 'string' || !isClientIdUrl(id) || Provider.ctx?.oidc.route !== 'authorization') return
+  const described = await documents.find(id)
+  if (!described.ok) throw new errors.InvalidClient(`the document at client_id ${described.reason}`)
 }
 
 /**

@@ -9,12 +9,13 @@ import type { Payload, StoredToken } from './model.ts'
 const sessionFacts = `case when s.uid is null then null else
   jsonb_build_object('accountId', s.account_id, 'grantId', sc.grant_id, 'sid', sc.sid) end as session`
 
-// A token is void once its account is gone, disabled, or has moved its cut-off past the token's birth.
+// A token is void once its account is gone, disabled, or has moved its cut-off past the token's birth. One by exchange lives with
+// a grant, and so with a sign-in, of another client.
 const withContext = `
   left join grants g on g.id = t.grant_id
   left join accounts a on a.id = t.account_id
   left join sessions s on s.uid = t.session_uid and s.expires_at > $2 and s.login_at > $3
-  left join session_clients sc on sc.session_uid = t.session_uid and sc.client_id = t.client_id
+  left join session_clients sc on sc.session_uid = t.session_uid and sc.client_id = coalesce(g.client_id, t.client_id)
   where t.account_id is null or (a.disabled_at is null and t.created_at >= a.tokens_valid_from)`
 
 const findTokenText = `
@@ -53,26 +54,6 @@ export async function findCode(sql: Sql, idHash: Buffer, at: Moments): Promise<S
 export async function findGrant(sql: Sql, id: string): Promise<Payload | null> {
   const [row] = await sql<{ payload: Payload }[]>`select payload from grants where id = ${id}`
   return row?.payload ?? null
-}
-
-/**
- * Whether a person stands behind a token that is not stored: the account lives, has not moved its cut-off past the
- * token's birth (which it tells to the second), and holds a grant with this client.
- */
-export async function isGrantAlive(
-  sql: Sql,
-  of: { accountId: string; clientId: string; issuedAt: number; now: Date }
-): Promise<boolean> {
-  // (read-only join of accounts)
-  const rows = await sql`
-    select from accounts a
-    where a.id::text = ${of.accountId} and a.disabled_at is null
-      and a.tokens_valid_from < to_timestamp(${of.issuedAt + 1})
-      and exists (
-        select from grants g
-        where g.account_id = a.id and g.client_id = ${of.clientId} and g.expires_at > ${of.now}
-      )`
-  return rows.length > 0
 }
 
 export async function findAccountFacts(sql: Sql, id: string): Promise<AccountFacts | null> {
@@ -219,7 +200,8 @@ const expiring = {
   refresh_tokens: 'id_hash',
   access_tokens: 'id_hash',
   interactions: 'id_hash',
-  oidc_artifacts: 'id_hash'
+  oidc_artifacts: 'id_hash',
+  revoked_tokens: 'jti_hash'
 } as const
 
 /** The tables whose rows end by themselves, each emptied in batches. */

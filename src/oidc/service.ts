@@ -2,7 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { errors, type Interaction as ProtocolInteraction } from 'oidc-provider'
 import type { AccountFacts } from '../accounts/facts-model.ts'
-import { ownClientId } from '../clients/model.ts'
+import { documentClientWrite } from '../clients/metadata-document-service.ts'
+import { ownClientId, type RegisteredBy } from '../clients/model.ts'
 import type { Context } from '../context.ts'
 import type { FactorFacts } from '../credentials/factor-model.ts'
 import type { Acr, Standing } from '../credentials/proof-model.ts'
@@ -39,6 +40,7 @@ export type InteractionClient = {
   tosUri: string | null
   /** The operator's own: people are not asked for consent. */
   firstParty: boolean
+  registeredBy: RegisteredBy
 }
 
 export type Interaction = {
@@ -140,12 +142,7 @@ export async function readInteraction(
     authenticatedAt: row.authenticationValid ? row.authenticatedAt : null,
     progress: row.progress,
     wanted,
-    consentNeeded: consentNeeded(
-      client,
-      String(protocol.params.prompt ?? ''),
-      missingConsent(row.consent, wanted),
-      wanted
-    )
+    consentNeeded: consentNeeded(client, String(protocol.params.prompt ?? ''), { given: row.consent, wanted })
   }
   handles.set(interaction, { unit, protocol, client, request, response })
   return interaction
@@ -166,29 +163,41 @@ function standingOf({ prompt, session }: ProtocolInteraction, accountId: string)
 function consentNeeded(
   client: RegisteredClient,
   prompt: string,
-  missing: Consent | null,
-  wanted: Consent
+  { given, wanted }: { given: Consent | null; wanted: Consent }
 ): Consent | null {
-  const asked = prompt.split(' ').includes('consent')
-  if (asked || (client.applicationType === 'native' && !client.first_party)) return wanted
-  if (!client.first_party) return missing
+  if (prompt.split(' ').includes('consent')) return wanted
+  const isNew = given === null && client.registered_by !== undefined
+  if (!client.first_party)
+    return isNew || client.applicationType === 'native' ? wanted : missingConsent(given, wanted)
   // What the operator decided once is what an application may see, not what it does for a person.
   return wanted.details === undefined
     ? null
     : { scopes: [], claims: [], resources: {}, details: wanted.details }
 }
 
+/** An application as people are shown it. */
 export function describeClient(client: RegisteredClient, redirectUri: string | null): InteractionClient {
-  const host = URL.parse(client.clientUri ?? redirectUri ?? '')?.host
   return {
     clientId: client.clientId,
     name: client.clientName ?? client.clientId,
-    host: host === undefined || host === '' ? (redirectUri ?? '') : host,
+    host: hostOf(client, redirectUri),
     logoUri: client.logoUri ?? null,
     policyUri: client.policyUri ?? null,
     tosUri: client.tosUri ?? null,
-    firstParty: client.first_party
+    firstParty: client.first_party,
+    registeredBy: client.registered_by ?? 'operator'
   }
+}
+
+/** Where an application lives. What registered itself could claim any `client_uri`: there, what it cannot choose freely. */
+function hostOf(
+  { clientId, clientUri, registered_by }: RegisteredClient,
+  redirectUri: string | null
+): string {
+  const described = registered_by === 'client_id_metadata_document'
+  const byOperator = registered_by === undefined ? clientUri : undefined
+  const address = described ? clientId : (byOperator ?? redirectUri ?? '')
+  return URL.parse(address)?.host || (redirectUri ?? '')
 }
 
 export type ProgressChange = { accountId: string | null; authenticatedAt: Date | null; progress: Progress }
@@ -245,7 +254,12 @@ export async function finishInteraction(
         (await unit.interactions.get(interaction.uid))?.consent ?? null,
         finish.agreed
       )
-      also = [...also, upsertConsent(finish.accountId, interaction.client.clientId, agreed, oidc.ctx.now())]
+      const { clientId } = interaction.client
+      also = [
+        ...also,
+        ...(await documentWrites(oidc, interaction.client)),
+        upsertConsent(finish.accountId, clientId, agreed, oidc.ctx.now())
+      ]
     }
     if (finish.authentication !== null)
       unit.proof = { accountId: finish.accountId, at: finish.authentication.provenAt }
@@ -256,6 +270,15 @@ export async function finishInteraction(
     await flushUnit(oidc.ctx.sql, unit, { failed: false })
     return returnTo
   })
+}
+
+/** The row that grant and consent refer to, of an application that only its document describes. */
+async function documentWrites(oidc: Oidc, { clientId, registeredBy }: InteractionClient): Promise<Write[]> {
+  if (registeredBy !== 'client_id_metadata_document') return []
+  const { clients, registered } = oidc.current().registry
+  const client = await clients.find(clientId)
+  const row = client && registered.rowOf(client)
+  return row === undefined ? [] : [documentClientWrite(oidc.ctx, row)]
 }
 
 /** Ends the interaction with access_denied. Answers with the URL that the browser goes to next. */

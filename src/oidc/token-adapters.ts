@@ -1,10 +1,10 @@
 // Tokens, codes and grants: issued by one batch at the end of a request, taken once, revoked by grant.
-import { errors } from 'oidc-provider'
+import { type AdapterPayload, errors } from 'oidc-provider'
 import type { Write } from '../db/batch.ts'
 import { hashToken } from '../lib/tokens.ts'
 import { fromSeconds, type SessionPayload, toSeconds } from '../sessions/model.ts'
 import { moments, type Part, queue, type Storage, text, toRow, withoutId } from './adapter-parts.ts'
-import type { StoredToken } from './model.ts'
+import { isGrantStanding, type StoredToken } from './model.ts'
 import {
   consumeArtifact,
   deleteAccessToken,
@@ -19,6 +19,7 @@ import {
   insertAccessToken,
   insertArtifact,
   insertRefreshToken,
+  type TokenRow,
   upsertGrant
 } from './repository.ts'
 import { consumeWithSuccessor, LostRotation, openSuccessor } from './rotation.ts'
@@ -75,12 +76,32 @@ async function revokeByGrantId(grantId: string): Promise<void> {
   await queue(...deleteTokensByGrant(grantId))
 }
 
+/**
+ * Whether the grant and the session that an exchanged token lives with stand; of any other token's the library asks itself.
+ * It is not told of these: they are another client's, and revoking the token must not end them.
+ */
+function isHeld({ payload, grantId, grant, sessionUid, session }: StoredToken, now: Date): boolean {
+  if (grantId === null || payload.grantId !== undefined) return true
+  if (!isGrantStanding(grant, now)) return false
+  return sessionUid === null || (session?.accountId === payload.accountId && session?.grantId !== null)
+}
+
 export const accessTokens: Part = (storage, model) => ({
   find: async id => {
     const token = await findAnyToken(storage, id)
-    return token?.kind === model ? { ...token.payload, jti: id } : undefined
+    return token?.kind === model && isHeld(token, storage.now()) ? { ...token.payload, jti: id } : undefined
   },
-  upsert: async (id, payload) => issue(insertAccessToken(toRow(storage, id, payload))),
+  upsert: async (id, payload) => {
+    const { grantId, sessionUid } = currentUnit().exchange ?? {}
+    const row = toRow(storage, id, payload)
+    issue(
+      insertAccessToken({
+        ...row,
+        grantId: grantId ?? row.grantId,
+        sessionUid: sessionUid ?? row.sessionUid
+      })
+    )
+  },
   destroy: id => queue(deleteAccessToken(hashToken(id))),
   revokeByGrantId
 })
@@ -130,6 +151,17 @@ const alreadyUsed = (model: string): Error =>
     ? new errors.InvalidRequestUri('request_uri is invalid, expired, or was already used')
     : new errors.InvalidGrant(`${model} was already used`)
 
+/**
+ * A pushed request is taken when the sign-in that began with it ends, and so is remembered until then: in two tabs it
+ * began two of them, of which one may end.
+ */
+const remembered = (
+  { interactionLifetimeSeconds }: Storage,
+  model: string,
+  { exp = 0 }: AdapterPayload
+): Partial<TokenRow> =>
+  model === 'PushedAuthorizationRequest' ? { expiresAt: fromSeconds(exp + interactionLifetimeSeconds) } : {}
+
 /** Codes and pushed requests. */
 export const artifacts: Part = (storage, model) => ({
   find: async id => {
@@ -139,7 +171,14 @@ export const artifacts: Part = (storage, model) => ({
       : { ...artifact.payload, jti: id, ...(isReuse(artifact.consumedAt) ? { consumed: true } : {}) }
   },
   upsert: async (id, payload) =>
-    issue(insertArtifact({ ...toRow(storage, id, payload), kind: model, userCodeHash: null })),
+    issue(
+      insertArtifact({
+        ...toRow(storage, id, payload),
+        ...remembered(storage, model, payload),
+        kind: model,
+        userCodeHash: null
+      })
+    ),
   consume: async id => {
     const unit = currentUnit()
     unit.consumption = consumeArtifact(model, hashToken(id), storage.now)

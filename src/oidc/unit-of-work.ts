@@ -5,8 +5,8 @@ import type { RequestFacts } from '../context.ts'
 import type { Acr } from '../credentials/proof-model.ts'
 import { runBatch, type Write } from '../db/batch.ts'
 import type { Sql } from '../db/connect.ts'
-import type { SessionPayload, StoredSession } from '../sessions/model.ts'
-import type { Consent, Payload, StoredInteraction, StoredToken } from './model.ts'
+import type { LogoutReceiver, SessionPayload, StoredSession } from '../sessions/model.ts'
+import type { Consent, Exchange, Payload, StoredInteraction, StoredToken } from './model.ts'
 import type { ArtifactRow } from './repository.ts'
 import type { Rotation } from './rotation.ts'
 
@@ -19,8 +19,8 @@ export type DeviceCodeUse = { inFlight: boolean; row: ArtifactRow | null; write:
 export type UnitOfWork = {
   /** When the request came. */
   startedAt: Date
-  /** Who asks, at the endpoints whose doings are told to people or recorded; null elsewhere. */
-  asker: RequestFacts | null
+  /** Who asks, for the audit trail and notices; null in our own pages, which know it themselves. */
+  asker: (() => RequestFacts) | null
   tokens: Map<string, Promise<StoredToken | null>>
   grants: Map<string, Promise<Payload | null>>
   interactions: Map<string, Promise<StoredInteraction | null>>
@@ -53,6 +53,10 @@ export type UnitOfWork = {
   /** The browser's own cookie, as SHA-256: tells whether it is trusted. */
   deviceHash: Buffer | null
   revokedGrants: Set<string>
+  /** The applications that are to be told that this request signed their person out. */
+  loggedOut: ({ accountId: string } & LogoutReceiver)[]
+  /** What the token of this request is made from, where it is made by exchange. */
+  exchange: Exchange | null
 }
 
 const current = new AsyncLocalStorage<UnitOfWork>()
@@ -78,7 +82,9 @@ export const createUnit = (startedAt: Date): UnitOfWork => ({
   droppedSession: null,
   proof: null,
   deviceHash: null,
-  revokedGrants: new Set()
+  revokedGrants: new Set(),
+  loggedOut: [],
+  exchange: null
 })
 
 /** Runs `work` with its own unit; the adapter finds it by `currentUnit`. */

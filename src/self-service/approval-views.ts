@@ -1,6 +1,6 @@
 // The page on which a person decides what applications asked for without a browser, and its words.
 import { definePage, webUrl } from '../http/view.ts'
-import { describeScopes } from '../interactions/permission-model.ts'
+import { describeScope } from '../interactions/scope-model.ts'
 import type { SignedIn } from './account-views.ts'
 import { at, momentOf, samplePerson } from './listed-views.ts'
 
@@ -65,7 +65,7 @@ export const approvalsPage = definePage<ApprovalsData>(
         initial: [...approval.client.name][0]?.toUpperCase() ?? '?',
         logoUrl: webUrl(approval.client.logoUrl)
       },
-      permissions: describeScopes(approval.scopes),
+      permissions: approval.scopes.map(describeScope),
       askedText: momentOf(approval.askedAt),
       leftText: approval.minutesLeft === 1 ? 'a minute' : `${approval.minutesLeft} minutes`
     })),

@@ -1,4 +1,4 @@
-// X.509 certificates as makers of authenticators issue them, written by hand (RFC 5280, P-256 and SHA-256 alone).
+// X.509 certificates of authenticators, servers and clients, written by hand (RFC 5280, P-256 and SHA-256 alone).
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 
 const der = (tag: number, ...parts: Uint8Array[]): Buffer => {
@@ -37,8 +37,16 @@ type Issue = {
   ca?: boolean
   from?: Date
   to?: Date
-  /** IPv4 addresses that a server with it is found at (RFC 5280 §4.2.1.6). */
-  addresses?: string[]
+  /** Its alternative names, as `DNS:…`, `URI:…`, `email:…`, `IP:…` (IPv4). */
+  names?: string[]
+}
+
+/** @see RFC 5280 §4.2.1.6 */
+const alternativeName = (name: string): Buffer => {
+  const at = name.indexOf(':')
+  const [kind, value] = [name.slice(0, at), name.slice(at + 1)]
+  if (kind === 'IP') return der(0x87, Buffer.from(value.split('.').map(Number)))
+  return der({ email: 0x81, DNS: 0x82, URI: 0x86 }[kind] ?? 0, Buffer.from(value))
 }
 
 const dayMs = 86_400_000
@@ -51,15 +59,15 @@ export function issueCertificate(
     ca = false,
     from = new Date(Date.now() - dayMs),
     to = new Date(Date.now() + 365 * dayMs),
-    addresses = []
+    names = []
   }: Issue = {}
 ): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const constraints = sequence(...(ca ? [der(0x01, Buffer.of(0xff))] : []))
-  const names = addresses.map(address => der(0x87, Buffer.from(address.split('.').map(Number))))
+  const alternatives = names.map(alternativeName)
   const extensions = sequence(
     sequence(oid('551d13'), der(0x01, Buffer.of(0xff)), der(0x04, constraints)),
-    ...(names.length === 0 ? [] : [sequence(oid('551d11'), der(0x04, sequence(...names)))])
+    ...(names.length === 0 ? [] : [sequence(oid('551d11'), der(0x04, sequence(...alternatives)))])
   )
   const body = sequence(
     der(0xa0, der(0x02, Buffer.of(2))),
@@ -73,6 +81,9 @@ export function issueCertificate(
   )
   const signature = sign('sha256', body, issuer?.privateKey ?? privateKey)
   const bytes = sequence(body, ecdsaWithSha256, der(0x03, Buffer.of(0), signature))
-  const pem = `-----BEGIN CERTIFICATE-----\n${bytes.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`
+  const pem = `-----BEGIN CERTIFICATE-----\n${bytes
+    .toString('base64')
+    .match(/.{1,64}/g)
+    ?.join('\n')}\n-----END CERTIFICATE-----\n`
   return { name, der: bytes, pem, privateKey }
 }

@@ -17,7 +17,7 @@ export type Receiver = {
 
 /** Listens on a loopback address. Its certificate is trusted in this process until teardown. */
 export async function startReceiver(t: Test): Promise<Receiver> {
-  const { pem: cert, privateKey } = issueCertificate('receiver', { addresses: ['127.0.0.1'] })
+  const { pem: cert, privateKey } = issueCertificate('receiver', { names: ['IP:127.0.0.1'] })
   const key = privateKey.export({ format: 'pem', type: 'pkcs8' })
   const trusted = getCACertificates('default')
   setDefaultCACertificates([...trusted, cert])

@@ -31,7 +31,7 @@ t.test('discovery', async t => {
       response_types_supported: ['code'],
       code_challenge_methods_supported: ['S256'],
       authorization_response_iss_parameter_supported: true,
-      subject_types_supported: ['public'],
+      subject_types_supported: ['public', 'pairwise'],
       authorization_endpoint: `${issuer}/auth`,
       token_endpoint: `${issuer}/token`,
       userinfo_endpoint: `${issuer}/userinfo`,
@@ -45,7 +45,9 @@ t.test('discovery', async t => {
       'authorization_code',
       'client_credentials',
       'refresh_token',
-      'urn:ietf:params:oauth:grant-type:device_code'
+      'urn:ietf:params:oauth:grant-type:device_code',
+      'urn:ietf:params:oauth:grant-type:jwt-bearer',
+      'urn:ietf:params:oauth:grant-type:token-exchange'
     ])
     t.strictSame([...(body.scopes_supported as string[])].sort(), [
       'address',
@@ -62,6 +64,8 @@ t.test('discovery', async t => {
       t.notOk((body[name] as string[]).includes('none'), name)
     t.notOk('registration_endpoint' in body)
     t.notOk('backchannel_authentication_endpoint' in body)
+    t.notOk('id_token_encryption_alg_values_supported' in body)
+    t.notOk('client_id_metadata_document_supported' in body)
   })
 
   await t.test('OID-21: the key set holds public keys only', async t => {
