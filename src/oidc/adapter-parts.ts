@@ -19,13 +19,16 @@ export type Storage = {
   interactionLifetimeSeconds: number
   secondFactor: { requiredRoles: string[] }
   trustedDeviceDays: number
+  /** Roles and groups are read along with a token: some claim tells of them. */
+  memberships: boolean
 }
 
 /** The operations of one model. */
 export type Part = (storage: Storage, model: string) => Partial<Adapter>
 
 /** The moments that decide what is over. */
-export const moments = ({ now, sessionAbsoluteSeconds }: Storage) => ({
+export const moments = ({ now, sessionAbsoluteSeconds, memberships }: Storage) => ({
+  memberships,
   now: now(),
   loginAfter: new Date(now().getTime() - sessionAbsoluteSeconds * 1000)
 })

@@ -30,7 +30,10 @@ function keepContext(token: StoredToken | null, now: Date): StoredToken | null {
   const unit = currentUnit()
   if (token === null) return null
   if (token.grantId !== null) unit.grants.set(token.grantId, Promise.resolve(token.grant))
-  if (token.account !== null) unit.accounts.set(token.account.id, token.account)
+  if (token.account !== null) {
+    unit.accounts.set(token.account.id, token.account)
+    if (token.memberships) unit.memberships.set(token.account.id, token.memberships)
+  }
   if (token.sessionUid !== null) unit.joinedSessions.set(token.sessionUid, joinedSession(token, now))
   return token
 }
