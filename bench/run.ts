@@ -1,17 +1,19 @@
 // npm run bench: the bare library and Gatehouse side by side. See README.md for what is compared, and how.
 import { mkdirSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { flows } from './load/flows.ts'
 import { type Comparison, compare, countStatements, type Plan } from './measure.ts'
 import { overload } from './overload.ts'
-import { toMarkdown, writeReadme } from './report.ts'
+import { toLine, toMarkdown, writeReadme } from './report.ts'
 import { openBench } from './servers.ts'
 import { median } from './statistics.ts'
 import type { Usage } from './targets/usage.ts'
 import { compareTimes } from './timing.ts'
 
 const usage = `npm run bench -- [--quick] [--only flow]… [--write] [--profile directory]
+npm run bench -- --against directory [--quick] [--only flow]…
 npm run bench -- timing [--quick]
 npm run bench -- overload [--quick]
 flows: ${Object.keys(flows).join(' ')}`
@@ -42,7 +44,8 @@ async function run(plan: Plan, names: string[], write: boolean): Promise<void> {
     for (const flow of names) {
       process.stderr.write(`${flows[flow]?.title}\n`)
       const work = { load: bench.load, flow, plan }
-      const compared = await compare(work, servers, flow === 'sign-in' ? hash : undefined)
+      const pair = flows[flow]?.gatehouseOnly ? { ...servers, bare: null } : servers
+      const compared = await compare(work, pair, flow === 'sign-in' ? hash : undefined)
       comparisons.push({ ...compared, statements: statements.get(flow) ?? Number.NaN })
     }
     const markdown = toMarkdown({
@@ -59,6 +62,31 @@ async function run(plan: Plan, names: string[], write: boolean): Promise<void> {
   }
 }
 
+/**
+ * This code and another checkout of it, each with a database of its own, by turns: what a change costs. Rows go from the
+ * other checkout to this one; a flow that the other does not know yet is left out.
+ */
+async function runAgainst(plan: Plan, names: string[], directory: string): Promise<void> {
+  const other = (await import(resolve(directory, 'bench/servers.ts'))) as { openBench: typeof openBench }
+  const benches = [
+    await openBench({ people: plan.lanes }),
+    await other.openBench({ people: plan.lanes })
+  ] as const
+  try {
+    const [bench, otherBench] = benches
+    const gatehouse = await bench.startGatehouse({ counting: false })
+    const before = await otherBench.startGatehouse({ counting: false })
+    before.target.name = 'before'
+    for (const flow of names) {
+      const work = { load: bench.load, flow, plan }
+      const compared = await compare(work, { bare: before, gatehouse })
+      process.stdout.write(`${toLine(compared)}\n`)
+    }
+  } finally {
+    for (const bench of benches) await bench.stop()
+  }
+}
+
 /** What is measured by itself, each with an aim: the exit code says whether it was met. */
 const others: Record<string, (options: { quick: boolean }) => Promise<boolean>> = {
   timing: compareTimes,
@@ -72,7 +100,8 @@ function readArguments() {
       quick: { type: 'boolean', default: false },
       only: { type: 'string', multiple: true },
       write: { type: 'boolean', default: false },
-      profile: { type: 'string' }
+      profile: { type: 'string' },
+      against: { type: 'string' }
     }
   })
   const names = values.only ?? Object.keys(flows)
@@ -93,7 +122,8 @@ try {
 if (wanted.other !== undefined) {
   process.exitCode = (await wanted.other({ quick: wanted.quick })) ? 0 : 1
 } else {
-  const { profile = null, quick: rough, names, write } = wanted
+  const { profile = null, quick: rough, names, write, against } = wanted
   if (profile !== null) mkdirSync(profile, { recursive: true })
-  await run({ ...(rough ? quick : full), profileDirectory: profile }, names, write)
+  const plan = { ...(rough ? quick : full), profileDirectory: profile }
+  await (against === undefined ? run(plan, names, write) : runAgainst(plan, names, against))
 }

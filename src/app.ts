@@ -1,9 +1,10 @@
 // The composition root: the only file that knows every feature.
 import cookie from '@fastify/cookie'
-import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyInstance, LogController } from 'fastify'
 import { accountRetention } from './accounts/service.ts'
 import { auditPartitionsJob } from './audit/service.ts'
+import { initialAccessTokenRetention } from './clients/registration-token-service.ts'
+import { unusedClientsJob } from './clients/unused-client-service.ts'
 import type { Config } from './config/schema.ts'
 import type { Context } from './context.ts'
 import { guessHandlers, guessRetention } from './credentials/guess-service.ts'
@@ -18,9 +19,11 @@ import { answerFrameworkError, registerErrorHandler } from './http/error-handler
 import { registerForms } from './http/forms.ts'
 import { mountHealth } from './http/health.ts'
 import { registerRateLimit } from './http/rate-limit.ts'
+import { schemaController } from './http/schemas.ts'
 import { registerSecurityHeaders } from './http/security-headers.ts'
 import { tlsOptions } from './http/tls.ts'
 import { registerViews } from './http/view.ts'
+import { mountDevice } from './interactions/device-routes.ts'
 import { mountEmailLink } from './interactions/email-link-routes.ts'
 import { mountSignInLink } from './interactions/mail-code-routes.ts'
 import { mountInteractions } from './interactions/routes.ts'
@@ -32,11 +35,13 @@ import { createId } from './lib/ids.ts'
 import { mailRetention } from './mail/service.ts'
 import { createSmtpTransport } from './mail/smtp.ts'
 import { mailHandlers } from './mail/worker.ts'
+import { backChannelLogoutHandlers } from './oidc/back-channel-logout.ts'
 import { mountProvider } from './oidc/mount.ts'
 import { type Oidc, startOidc } from './oidc/oidc.ts'
 import { createProtocolPages } from './oidc/pages.ts'
 import { protocolRetention } from './oidc/retention-service.ts'
 import { mountAccount } from './self-service/account-routes.ts'
+import { mountApplications } from './self-service/application-routes.ts'
 import { mountNotMe } from './self-service/not-me-routes.ts'
 import { mountResetLink } from './self-service/reset-link-routes.ts'
 import { mountReset } from './self-service/reset-routes.ts'
@@ -77,8 +82,6 @@ export async function startApp({
   const ctx: Context = { sql: pool, now, log: http.log, config, enqueue: jobs.enqueue }
   await ensureSigningKeys(ctx)
 
-  // TypeBox's own checks: Ajv would drop unknown fields and turn texts into numbers.
-  http.setValidatorCompiler(TypeBoxValidatorCompiler)
   registerForms(http)
   // Forms are all that is read, anything else is 415: in JSON an address could be a list or an object.
   http.removeContentTypeParser(['application/json', 'text/plain'])
@@ -103,7 +106,13 @@ export async function startApp({
       : createSmtpTransport({ ...config, smtpUrl: config.smtpUrl }, now)
   if (plan !== false)
     await jobs.work(ctx, {
-      handlers: { ...mailHandlers(config, transport), ...guessHandlers, ...newDeviceHandlers },
+      handlers: {
+        ...mailHandlers(config, transport),
+        ...guessHandlers,
+        ...newDeviceHandlers,
+        ...backChannelLogoutHandlers(oidc),
+        ...(config.ciba ? (await import('./oidc/backchannel-service.ts')).backchannelHandlers(oidc) : {})
+      },
       recurring: recurringJobs(),
       ...plan
     })
@@ -126,10 +135,13 @@ async function mountPages(pages: FastifyInstance, ctx: Context, oidc: Oidc): Pro
   mountHome(pages, ctx.config)
   mountWellKnown(pages, ctx.config)
   mountInteractions(pages, ctx, oidc)
+  mountDevice(pages, ctx, oidc)
   mountEmailLink(pages, ctx, oidc)
   if (ctx.config.mailSignIn) mountSignInLink(pages, ctx, oidc)
   mountAccount(pages)
   mountSecurity(pages, ctx, oidc)
+  mountApplications(pages, ctx, oidc)
+  if (ctx.config.ciba) (await import('./self-service/approval-routes.ts')).mountApprovals(pages, ctx, oidc)
   mountReset(pages, ctx, oidc)
   mountResetLink(pages, ctx)
   mountNotMe(pages, ctx, oidc)
@@ -159,6 +171,7 @@ function createServer({
       ignoreDuplicateSlashes: false,
       maxParamLength: 200
     },
+    schemaController,
     onProtoPoisoning: 'error' as const,
     onConstructorPoisoning: 'error' as const,
     ...(tls === null ? { http: limits } : { https: { ...limits, ...tls } }),
@@ -173,14 +186,15 @@ async function hearNews(pool: Pool, oidc: Oidc): Promise<Listener[]> {
   const reload = () =>
     void oidc
       .reload()
-      .catch(error => oidc.ctx.log.error({ err: error }, 'the signing keys could not be reloaded'))
+      .catch(error => oidc.ctx.log.error({ err: error }, 'the protocol could not be reloaded'))
   const drop = (kind: 'clients' | 'resources') => (key?: string) => oidc.current().registry[kind].drop(key)
   const listeners = await Promise.all([
     listen(pool, 'gatehouse_clients', drop('clients'), drop('clients')),
     listen(pool, 'gatehouse_resources', drop('resources'), drop('resources')),
-    listen(pool, 'gatehouse_keys', reload, reload)
+    listen(pool, 'gatehouse_keys', reload, reload),
+    listen(pool, 'gatehouse_claims', reload, reload)
   ])
-  // Keys that changed after they were read and before anybody listened.
+  // Keys and claims that changed after they were read and before anybody listened.
   await oidc.reload()
   return listeners
 }
@@ -194,8 +208,10 @@ function recurringJobs(): RecurringJob[] {
       ...mailRetention,
       ...sessionRetention,
       ...deviceRetention,
-      ...protocolRetention
+      ...protocolRetention,
+      ...initialAccessTokenRetention
     ]),
+    unusedClientsJob,
     { name: 'signing-keys', everySeconds: 3600, run: async ctx => void (await finishRotations(ctx)) },
     auditPartitionsJob
   ]

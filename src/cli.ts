@@ -4,18 +4,26 @@
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { claimCommands } from './commands/claims.ts'
 import { clientCommands } from './commands/clients.ts'
 import { type Command, CommandFailure, type Terminal, usageFailure } from './commands/command.ts'
+import { groupCommands } from './commands/groups.ts'
 import { installationCommands } from './commands/installation.ts'
 import { keyCommands } from './commands/keys.ts'
+import { registrationTokenCommands } from './commands/registration-tokens.ts'
 import { resourceCommands } from './commands/resources.ts'
 import { roleCommands } from './commands/roles.ts'
+import { workloadCommands } from './commands/workloads.ts'
 
 const commands = [
   ...clientCommands,
   ...resourceCommands,
+  ...registrationTokenCommands,
   ...keyCommands,
   ...roleCommands,
+  ...groupCommands,
+  ...claimCommands,
+  ...workloadCommands,
   ...installationCommands
 ]
 

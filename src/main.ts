@@ -1,6 +1,7 @@
 // The process: reads the settings, starts what they ask for, says where it is, and ends cleanly.
 //
 // Everything but the settings is loaded when they are known to be right, so that faults in them are told at once.
+import { join } from 'node:path'
 import { loadConfig } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import type { Context } from './context.ts'
@@ -44,9 +45,10 @@ async function start(config: Config, log: Log): Promise<() => Promise<void>> {
       ? await ensureDemoClients(app.ctx, { demoPort: config.port + 1 })
       : []
     await app.http.listen({ host: config.host, port: config.port })
+    const person = config.conformance ? await ensurePerson(app.ctx) : null
     const demo = config.developmentMailbox ? await startDemo(config, clients) : null
     if (demo !== null) endings.push(demo.close)
-    announce(config, demo)
+    announce(config, { demo, person })
     return end
   } catch (error) {
     await end()
@@ -71,12 +73,23 @@ async function startDemo(config: Config, clients: { client_id: string }[]): Prom
   return await startDemoApp({ issuer: config.issuer, client: client as never, port: config.port + 1 })
 }
 
-function announce({ issuer }: Config, demo: Demo | null): void {
+/** The conformance profile's test account, loaded only where it may exist. */
+async function ensurePerson(ctx: Context): Promise<{ email: string }> {
+  const { ensureTestPerson } = await import('./development/conformance-service.ts')
+  return await ensureTestPerson(ctx)
+}
+
+type Started = { demo: Demo | null; person: { email: string } | null }
+
+function announce({ issuer, dataDir }: Config, { demo, person }: Started): void {
   const lines = [
     `  Gatehouse          ${issuer}`,
     ...(demo === null
       ? []
-      : [`  Demo application   ${demo.url}`, `  Mailbox            ${issuer}/dev/mailbox`])
+      : [`  Demo application   ${demo.url}`, `  Mailbox            ${issuer}/dev/mailbox`]),
+    ...(person === null
+      ? []
+      : [`  Test account       ${person.email}, see ${join(dataDir, 'conformance.json')}`])
   ]
   process.stdout.write(['', ...lines, '', ''].join('\n'))
 }

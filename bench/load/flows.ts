@@ -1,7 +1,9 @@
 // What is measured. Each flow is driven by lanes: connections that take one step after the other.
 import type { Answer, Request } from './client.ts'
+import { dpopProof, thumbprint } from './dpop.ts'
 import {
   authorizeAgain,
+  authorizePushed,
   basicAuth,
   exchange,
   exchangeRequest,
@@ -17,6 +19,8 @@ export type Lane = Person & { tokens?: Tokens; codes: string[] }
 
 export type Flow = {
   title: string
+  /** The bare library has no such thing. */
+  gatehouseOnly?: true
   /** Made outside the measured time, before each round. `steps`: how many a lane may take at most. */
   prepare?: (lane: Lane, steps: number) => Promise<void>
   /** False when what was prepared is used up. */
@@ -94,6 +98,25 @@ export const flows: Record<string, Flow> = {
       return true
     }
   },
+  exchange: {
+    title: 'token exchange, ES256 JWT',
+    gatehouseOnly: true,
+    prepare: haveTokens,
+    step: async ({ target, connection, tokens }) => {
+      const answer = await connection.send({
+        method: 'POST',
+        path: '/token',
+        headers: [basicAuth(target.web)],
+        body: form({
+          grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+          subject_token: tokens?.access_token ?? '',
+          subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+          resource: target.service.resource
+        })
+      })
+      return expect(answer, '"issued_token_type"')
+    }
+  },
   introspection: {
     title: 'introspection',
     prepare: haveTokens,
@@ -123,6 +146,16 @@ export const flows: Record<string, Flow> = {
     step: async lane => {
       await authorizeAgain(lane)
       return true
+    }
+  },
+  'par-dpop': {
+    title: 'PAR, authorization, DPoP-bound exchange',
+    prepare: haveSession,
+    step: async lane => {
+      const { target, connection } = lane
+      const request = exchangeRequest(target, await authorizePushed(lane, thumbprint))
+      const headers = [...(request.headers ?? []), dpopProof(`${target.origin}/token`)]
+      return expect(await connection.send({ ...request, headers }), '"token_type":"DPoP"')
     }
   },
   'sign-in': {

@@ -47,17 +47,18 @@ async function follow(person: Person, answer: Answer): Promise<Answer> {
   throw new Error('redirected in circles')
 }
 
-export const authorizationPath = ({ web }: Target): string =>
-  `/auth?${form({
-    client_id: web.clientId,
-    response_type: 'code',
-    redirect_uri: web.redirectUri,
-    scope: web.scope,
-    state: 'af0ifjsldkj',
-    nonce: 'n-0S6_WzA2Mj',
-    code_challenge: codeChallenge,
-    code_challenge_method: 'S256'
-  })}`
+const authorizationParameters = ({ web }: Target): Record<string, string> => ({
+  client_id: web.clientId,
+  response_type: 'code',
+  redirect_uri: web.redirectUri,
+  scope: web.scope,
+  state: 'af0ifjsldkj',
+  nonce: 'n-0S6_WzA2Mj',
+  code_challenge: codeChallenge,
+  code_challenge_method: 'S256'
+})
+
+export const authorizationPath = (target: Target): string => `/auth?${form(authorizationParameters(target))}`
 
 function codeOf(answer: Answer): string {
   const code = URL.parse(header(answer.head, 'location') ?? '')?.searchParams.get('code')
@@ -68,6 +69,20 @@ function codeOf(answer: Answer): string {
 /** One authorization request in a browser that is signed in. */
 export async function authorizeAgain(person: Person): Promise<string> {
   return codeOf(await browse(person, { method: 'GET', path: authorizationPath(person.target) }))
+}
+
+/** The same by a pushed request (RFC 9126) for a code that only the holder of `jkt` may redeem (RFC 9449 §10). */
+export async function authorizePushed(person: Person, jkt: string): Promise<string> {
+  const { target, connection } = person
+  const pushed = await connection.send({
+    method: 'POST',
+    path: '/par',
+    headers: [basicAuth(target.web)],
+    body: form({ ...authorizationParameters(target), dpop_jkt: jkt })
+  })
+  const { request_uri } = JSON.parse(pushed.body) as { request_uri: string }
+  const path = `/auth?${form({ client_id: target.web.clientId, request_uri })}`
+  return codeOf(await browse(person, { method: 'GET', path }))
 }
 
 export type Page = { action: string; fields: Record<string, string> }

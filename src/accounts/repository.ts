@@ -51,6 +51,16 @@ export async function updateEmailVerified(
   return row ?? null
 }
 
+export async function updateProfile(
+  sql: Sql,
+  accountId: string,
+  { name, profile, at }: { name: string; profile: Record<string, unknown>; at: Date }
+): Promise<void> {
+  await sql`
+    update accounts set name = ${name}, profile = ${sql.json(profile as Record<string, string>)}, updated_at = ${at}
+    where id = ${accountId}`
+}
+
 /**
  * Gives an account another address, as one that is proven. Null: somebody else has it, or the account is disabled or
  * gone. Where somebody else takes it at this very moment, the database refuses (`accounts_email_key_key`).

@@ -11,6 +11,7 @@ import {
   insertAccount,
   updateEmailVerified,
   updateFactorChangesFrozenUntil,
+  updateProfile,
   updateTokensValidFrom
 } from './repository.ts'
 import { securityTokenRetention } from './security-token-service.ts'
@@ -34,6 +35,15 @@ export async function findOrCreateAccount(
   const account = await findAccountByEmailKey(tx.sql, person.emailKey)
   if (account === null) throw new Error('an account vanished while somebody signed up at its address')
   return { account, created }
+}
+
+/** Sets an account's name and its further standard claims (OpenID Connect Core 1.0 §5.1), all of them. */
+export async function setProfile(
+  tx: Context,
+  accountId: string,
+  profile: { name: string; profile: Record<string, unknown> }
+): Promise<void> {
+  await updateProfile(tx.sql, accountId, { ...profile, at: tx.now() })
 }
 
 /**

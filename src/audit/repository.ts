@@ -14,11 +14,12 @@ export type AuditEvent = {
   details: Record<string, string | number | boolean | null | string[]>
 }
 
-/** Part of a batch, so that the event stands or falls with what it tells of. */
+/** Part of a batch, so that the event stands or falls with what it tells of. `select`: it may depend on another write. */
 export const insertEvent = (event: AuditEvent): Write => ({
   text: bind => `insert into audit_events (id, occurred_at, type, account_id, client_id, ip, user_agent, request_id, details)
-    values (${bind(event.id)}, ${bind(event.occurredAt)}, ${bind(event.type)}, ${bind(event.accountId)}, ${bind(event.clientId)},
-      ${bind(event.ip)}, ${bind(event.userAgent)}, ${bind(event.requestId)}, ${bind(event.details)})`
+    select ${bind(event.id)}::uuid, ${bind(event.occurredAt)}::timestamptz, ${bind(event.type)}::text, ${bind(event.accountId)}::uuid,
+      ${bind(event.clientId)}::text, ${bind(event.ip)}::inet, ${bind(event.userAgent)}::text, ${bind(event.requestId)}::text,
+      ${bind(event.details)}::jsonb`
 })
 
 /** A person's events, newest first. `before` is the id of the last one of the page before. */

@@ -1,9 +1,11 @@
 // The members of a client's registration, each checked by itself.
 import { longestTokenSeconds, signingAlgs } from '../keys/model.ts'
+import { exchangePolicyProblem } from './exchange-model.ts'
 import { jwksProblem } from './jwks-model.ts'
 import {
   authMethods,
   type ClientMetadata,
+  cibaGrant,
   type Fault,
   grantTypes,
   requirableAcrs,
@@ -19,6 +21,8 @@ export type Installation = {
   ciba: boolean
   jwtEncryption: boolean
   authorizationDetailsTypes: readonly string[]
+  /** Not the operator registers it: the application does. */
+  selfRegistered: boolean
 }
 
 type Rules = UriRules & Installation
@@ -109,8 +113,8 @@ const responseModes = [
   'form_post.jwt'
 ] as const
 
-/** Signatures of clients that are believed. */
-export const clientAlgs = ['ES256', 'RS256', 'PS256', 'EdDSA'] as const
+/** Signatures of clients that are believed. EdDSA's newer name is what some libraries sign under (RFC 9864 §2.2). */
+export const clientAlgs = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519'] as const
 export const encryptionAlgs = ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A256KW'] as const
 export const encryptionEncs = ['A128CBC-HS256', 'A256CBC-HS512', 'A128GCM', 'A256GCM'] as const
 
@@ -132,7 +136,9 @@ export const members: Record<keyof ClientMetadata, Check> = {
   application_type: one('application_type', oneOf(['web', 'native'])),
   redirect_uris: each('redirect_uris', redirectUriProblem),
   post_logout_redirect_uris: each('post_logout_redirect_uris', redirectUriProblem),
-  grant_types: each('grant_types', oneOf(grantTypes)),
+  grant_types: each('grant_types', (value, { ciba }) =>
+    value === cibaGrant && !ciba ? 'is switched off here (CIBA)' : oneOf(grantTypes)(value)
+  ),
   response_types: each('response_types', (value, { conformance }) =>
     oneOf(conformance ? responseTypes : ['code'])(value)
   ),
@@ -198,6 +204,7 @@ export const members: Record<keyof ClientMetadata, Check> = {
   authorization_details_types: each('authorization_details_types', (value, { authorizationDetailsTypes }) =>
     oneOf(authorizationDetailsTypes)(value)
   ),
+  require_pkce: one('require_pkce', yesOrNo),
   software_id: one('software_id', textProblem),
   software_version: one('software_version', textProblem),
   security_profile: one('security_profile', oneOf(securityProfiles)),
@@ -211,5 +218,6 @@ export const members: Record<keyof ClientMetadata, Check> = {
   refresh_token_absolute_seconds: one('refresh_token_absolute_seconds', betweenSeconds(60, yearSeconds)),
   refresh_token_grace_seconds: one('refresh_token_grace_seconds', betweenSeconds(0, 120)),
   refresh_token_rotation: one('refresh_token_rotation', yesOrNo),
-  client_secret_expires_at: one('client_secret_expires_at', secondsProblem)
+  client_secret_expires_at: one('client_secret_expires_at', secondsProblem),
+  token_exchange: one('token_exchange', exchangePolicyProblem)
 }

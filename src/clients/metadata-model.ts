@@ -1,8 +1,18 @@
 // Reads a registration that somebody sent: every member checked, every fault told at once, nothing unknown let in.
+import type { Config } from '../config/schema.ts'
 import { findMessageContradictions } from './key-model.ts'
 import { type Installation, members } from './member-model.ts'
-import { type ClientMetadata, type Fault, grantTypes, secretKeeping } from './model.ts'
+import {
+  type ClientMetadata,
+  cibaGrant,
+  type Fault,
+  grantTypes,
+  jwtBearer,
+  secretKeeping,
+  tokenExchange
+} from './model.ts'
 import { findProfileContradictions, profileDefaults } from './profile-model.ts'
+import { findSubjectContradictions } from './subject-model.ts'
 
 export type ParseOutcome = { ok: true; metadata: ClientMetadata } | { ok: false; faults: Fault[] }
 
@@ -11,14 +21,32 @@ const nothingSwitchedOn: Installation = {
   conformance: false,
   ciba: false,
   jwtEncryption: false,
-  authorizationDetailsTypes: []
+  authorizationDetailsTypes: [],
+  selfRegistered: false
 }
+
+/** What these settings switch on. */
+export const installationOf = (
+  config: Pick<
+    Config,
+    'development' | 'conformance' | 'ciba' | 'jwtEncryption' | 'authorizationDetailsTypes'
+  >,
+  { selfRegistered }: { selfRegistered: boolean }
+): Installation => ({
+  development: config.development || config.conformance,
+  conformance: config.conformance,
+  ciba: config.ciba,
+  jwtEncryption: config.jwtEncryption,
+  authorizationDetailsTypes: Object.keys(config.authorizationDetailsTypes),
+  selfRegistered
+})
 
 /**
  * Checks a registration and fills in the defaults of RFC 7591 §2.
  *
  * `faults` names every member that is wrong and what to put. Redirect URIs may be http on a loopback address: for
- * native applications always (RFC 8252 §7.3), for others and for the name localhost in development only.
+ * native applications always (RFC 8252 §7.3), for others in development only; the name localhost in development, and for
+ * native applications that register themselves.
  */
 export function parseClientMetadata(input: unknown, switchedOn: Partial<Installation> = {}): ParseOutcome {
   const installation = { ...nothingSwitchedOn, ...switchedOn }
@@ -72,7 +100,9 @@ function contradictionsWhereReadable(metadata: Record<string, unknown>, faults: 
     'grant_types',
     'response_types',
     'token_endpoint_auth_method',
-    'id_token_signed_response_alg'
+    'id_token_signed_response_alg',
+    'scope',
+    'token_exchange'
   ]
   if (structural.some(field => unreadable.has(field))) return []
   const readable = Object.fromEntries(Object.entries(metadata).filter(([field]) => !unreadable.has(field)))
@@ -81,10 +111,7 @@ function contradictionsWhereReadable(metadata: Record<string, unknown>, faults: 
 }
 
 /** Other grants by which a person lets an application in. */
-const grantsOfPeople: readonly string[] = [
-  'urn:ietf:params:oauth:grant-type:device_code',
-  'urn:openid:params:grant-type:ciba'
-]
+const grantsOfPeople: readonly string[] = ['urn:ietf:params:oauth:grant-type:device_code', cibaGrant]
 
 function findContradictions(metadata: ClientMetadata): Fault[] {
   const faults: Fault[] = []
@@ -116,6 +143,8 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
       'token_endpoint_auth_method',
       'must not be none with client_credentials: anybody could be this client'
     )
+  if (metadata.require_pkce === false && method === 'none')
+    fault('require_pkce', 'must not be false for a client that has no secret')
   if (metadata.introspection && method === 'none')
     fault('introspection', 'needs a client that can prove who it is')
   // The library takes an absent scope for "all of OpenID Connect's", so one without any would open more than it says.
@@ -123,10 +152,75 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
     fault('scope', 'must hold openid where people sign in')
   return [
     ...faults,
+    ...findCibaContradictions(metadata),
     ...findKeyContradictions(metadata),
+    ...findTokenContradictions(metadata),
     ...findMessageContradictions(metadata),
+    ...findExchangeContradictions(metadata),
+    ...findSubjectContradictions(metadata),
     ...findProfileContradictions(metadata)
   ]
+}
+
+function findTokenContradictions(metadata: ClientMetadata): Fault[] {
+  const faults: Fault[] = []
+  const fault = (field: string, message: string) => void faults.push({ field, message })
+  const { token_endpoint_auth_method: method, dpop_bound_access_tokens: dpop } = metadata
+  const { refresh_token_idle_seconds: idle, refresh_token_absolute_seconds: absolute } = metadata
+
+  // RFC 9700 §2.2.2: a copy of such a token would be as good as the token itself, and nobody would notice it.
+  const bound = dpop === true || metadata.tls_client_certificate_bound_access_tokens === true
+  if (metadata.refresh_token_rotation === false && method === 'none' && !bound)
+    fault('refresh_token_rotation', 'must not be false for a public client whose tokens are bound to no key')
+  if (idle !== undefined && absolute !== undefined && idle > absolute)
+    fault('refresh_token_idle_seconds', 'must not be more than refresh_token_absolute_seconds')
+  if ((metadata.client_secret_expires_at ?? 0) > 0 && secretKeeping(metadata) === 'none')
+    fault('client_secret_expires_at', `is of no use with ${method}: there is no secret`)
+  return faults
+}
+
+function findExchangeContradictions(metadata: ClientMetadata): Fault[] {
+  const faults: Fault[] = []
+  const fault = (field: string, message: string) => void faults.push({ field, message })
+  const { grant_types: grants, token_endpoint_auth_method: method, token_exchange: policy } = metadata
+
+  if (grants.includes(tokenExchange) && method === 'none')
+    fault(
+      'token_endpoint_auth_method',
+      `must not be none with ${tokenExchange}: anybody could be this client`
+    )
+  if (policy !== undefined && !grants.includes(tokenExchange))
+    fault('token_exchange', `is of no use without ${tokenExchange}`)
+  if (policy?.audiences.some(audience => ![metadata.resources].flat().includes(audience)))
+    fault('token_exchange', 'audiences must be among its resources')
+  // What a workload's assertion alone may get is kept apart from what people let an application in to.
+  if (grants.includes(jwtBearer) && method === 'none' && grants.length > 1)
+    fault(
+      'grant_types',
+      `must hold ${jwtBearer} alone with none: the assertion is all that proves the client`
+    )
+  return faults
+}
+
+/** OpenID Connect CIBA Core 1.0 §4 */
+function findCibaContradictions(metadata: ClientMetadata): Fault[] {
+  const faults: Fault[] = []
+  const fault = (field: string, message: string) => void faults.push({ field, message })
+  const { backchannel_token_delivery_mode: mode, backchannel_client_notification_endpoint: endpoint } =
+    metadata
+  const asks = metadata.grant_types.includes(cibaGrant)
+  if (asks && mode === undefined)
+    fault('backchannel_token_delivery_mode', 'is needed with the grant type of CIBA: poll or ping')
+  if (asks && metadata.token_endpoint_auth_method === 'none')
+    fault('token_endpoint_auth_method', 'must not be none: anybody could ask people for their approval')
+  if (!asks && mode !== undefined)
+    fault('backchannel_token_delivery_mode', 'is of no use without the grant type of CIBA')
+  if ((mode === 'ping') !== (endpoint !== undefined))
+    fault(
+      'backchannel_client_notification_endpoint',
+      `is ${mode === 'ping' ? 'needed with' : 'of no use without'} the delivery mode ping`
+    )
+  return faults
 }
 
 function findKeyContradictions(metadata: ClientMetadata): Fault[] {

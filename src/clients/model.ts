@@ -1,5 +1,13 @@
 // Registered applications and the resources that they ask tokens for: their shapes, and what a client may do.
 import type { SigningAlg } from '../keys/model.ts'
+import type { ExchangePolicy } from './exchange-model.ts'
+
+/** RFC 8693 */
+export const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
+/** RFC 7523 §2.1 */
+export const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+
+export const cibaGrant = 'urn:openid:params:grant-type:ciba'
 
 export const grantTypes = [
   'authorization_code',
@@ -7,9 +15,9 @@ export const grantTypes = [
   'client_credentials',
   'implicit',
   'urn:ietf:params:oauth:grant-type:device_code',
-  'urn:openid:params:grant-type:ciba',
-  'urn:ietf:params:oauth:grant-type:token-exchange',
-  'urn:ietf:params:oauth:grant-type:jwt-bearer'
+  cibaGrant,
+  tokenExchange,
+  jwtBearer
 ] as const
 export type GrantType = (typeof grantTypes)[number]
 
@@ -85,6 +93,8 @@ export type OtherMetadata = {
   require_auth_time?: boolean
   require_pushed_authorization_requests?: boolean
   dpop_bound_access_tokens?: boolean
+  /** Gatehouse's own: whether authorization requests need PKCE (RFC 9700 §2.1.1); absent: they do. */
+  require_pkce?: boolean
   software_id?: string
   software_version?: string
 }
@@ -124,7 +134,12 @@ export type ClientMetadata = OtherMetadata & {
   refresh_token_rotation?: boolean
   /** When its secret ends, in seconds since 1970; 0 or absent: never (RFC 7591 §3.2.1). */
   client_secret_expires_at?: number
+  /** Gatehouse's own: which tokens it may exchange; absent: none. */
+  token_exchange?: ExchangePolicy
 }
+
+/** The operator, the application itself (RFC 7591), or the document that its id names. */
+export type RegisteredBy = 'operator' | 'registration' | 'client_id_metadata_document'
 
 export type Client = {
   clientId: string
@@ -152,7 +167,13 @@ export type Client = {
   refreshTokenGraceSeconds: number | null
   refreshTokenRotation: boolean | null
   clientSecretExpiresAt: Date | null
+  tokenExchange: ExchangePolicy | null
   otherMetadata: OtherMetadata
+  registeredBy: RegisteredBy
+  /** SHA-256 of the token that manages the registration (RFC 7592). */
+  registrationAccessTokenHash: Buffer | null
+  /** To the day; null: never, or the operator's. */
+  lastUsedAt: Date | null
   createdAt: Date
   updatedAt: Date
 }
@@ -228,7 +249,8 @@ export function metadataOf(client: Client): ClientMetadata & { client_id: string
       refresh_token_grace_seconds: client.refreshTokenGraceSeconds,
       refresh_token_rotation: client.refreshTokenRotation,
       client_secret_expires_at:
-        client.clientSecretExpiresAt === null ? null : client.clientSecretExpiresAt.getTime() / 1000
+        client.clientSecretExpiresAt === null ? null : client.clientSecretExpiresAt.getTime() / 1000,
+      token_exchange: client.tokenExchange
     }),
     ...client.otherMetadata
   }

@@ -7,7 +7,8 @@ const clientColumns = (sql: Sql) => sql`
   post_logout_redirect_uris, grant_types, response_types, token_endpoint_auth_method, scope, resources, first_party,
   introspection, access_token_signing_alg, required_acr, security_profile, access_token_format,
   access_token_lifetime_seconds, id_token_lifetime_seconds, refresh_token_idle_seconds, refresh_token_absolute_seconds,
-  refresh_token_grace_seconds, refresh_token_rotation, client_secret_expires_at, other_metadata, created_at, updated_at
+  refresh_token_grace_seconds, refresh_token_rotation, client_secret_expires_at, token_exchange, other_metadata,
+  registered_by, registration_access_token_hash, last_used_at, created_at, updated_at
 `
 
 export async function findClient(sql: Sql, clientId: string): Promise<Client | null> {
@@ -85,7 +86,11 @@ const columnsOf = (sql: Sql, client: Client) => ({
   refresh_token_grace_seconds: client.refreshTokenGraceSeconds,
   refresh_token_rotation: client.refreshTokenRotation,
   client_secret_expires_at: client.clientSecretExpiresAt,
+  token_exchange: client.tokenExchange === null ? null : sql.json(client.tokenExchange),
   other_metadata: sql.json(client.otherMetadata as Record<string, string>),
+  registered_by: client.registeredBy,
+  registration_access_token_hash: client.registrationAccessTokenHash,
+  last_used_at: client.lastUsedAt,
   created_at: client.createdAt,
   updated_at: client.updatedAt
 })

@@ -3,8 +3,8 @@ import { recordEvent } from '../audit/service.ts'
 import { type Context, inTransaction } from '../context.ts'
 import { createId } from '../lib/ids.ts'
 import { deriveKey, open, seal } from '../lib/sealed-box.ts'
-import { createToken, hashToken } from '../lib/tokens.ts'
-import { parseClientMetadata } from './metadata-model.ts'
+import { createToken, equalBytes, hashToken } from '../lib/tokens.ts'
+import { installationOf, type ParseOutcome, parseClientMetadata } from './metadata-model.ts'
 import {
   type Client,
   type ClientMetadata,
@@ -15,6 +15,7 @@ import {
   secretKeeping
 } from './model.ts'
 import { deleteClient, findClient, insertClient, listResources, updateClient } from './repository.ts'
+import { sectorFaults } from './sector-service.ts'
 
 export type RegisterOutcome =
   | { ok: true; client_id: string; client_secret: string | null; metadata: ClientMetadata }
@@ -23,7 +24,7 @@ export type RegisterOutcome =
 export type UpdateOutcome = RegisterOutcome | { ok: false; faults: []; reason: 'unknown_client' }
 
 /**
- * Registers an application.
+ * Registers an application for the operator.
  *
  * `client_secret` is in the answer this once, and null for a client that proves itself otherwise; afterwards only its
  * hash is known, or its sealed form where an HMAC needs it back. Tells every node; records `client.registered`.
@@ -37,26 +38,38 @@ export async function registerClient(
 ): Promise<RegisterOutcome> {
   const id = clientId ?? createId(ctx.now())
   const idFaults = clientIdFaults(id)
-  const parsed = await parseForInstallation(ctx, input)
-  if (!parsed.ok) return { ok: false, faults: [...idFaults, ...parsed.faults] }
+  const checked = await checkMetadata(ctx, input, { selfRegistered: false })
+  if (!checked.ok) return { ok: false, faults: [...idFaults, ...checked.faults] }
   if (idFaults.length > 0) return { ok: false, faults: idFaults }
-
-  const { secret, ...kept } = createSecret(ctx, id, parsed.metadata)
-  const client = toClient(parsed.metadata, {
+  return await addClient(ctx, checked.metadata, {
     clientId: id,
-    ...kept,
-    createdAt: ctx.now(),
-    updatedAt: ctx.now()
+    registeredBy: 'operator',
+    registrationAccessTokenHash: null
   })
+}
+
+/**
+ * Adds an application whose metadata were checked. The only fault left is an id that is taken. Answers, tells and
+ * records as `registerClient`.
+ */
+export async function addClient(
+  ctx: Context,
+  metadata: ClientMetadata,
+  own: Pick<Client, 'clientId' | 'registeredBy' | 'registrationAccessTokenHash'>
+): Promise<RegisterOutcome> {
+  const { clientId } = own
+  const { secret, ...kept } = createSecret(ctx, clientId, metadata)
+  const at = ctx.now()
+  const client = toClient(metadata, { ...own, ...kept, lastUsedAt: null, createdAt: at, updatedAt: at })
   return await inTransaction(ctx, async tx => {
     if (!(await insertClient(tx.sql, client)))
       return { ok: false, faults: [{ field: 'client_id', message: 'is taken' }] }
     await recordEvent(tx, {
       type: 'client.registered',
-      clientId: id,
-      details: { client_name: client.clientName }
+      clientId,
+      details: { client_name: client.clientName, registered_by: client.registeredBy }
     })
-    return { ok: true, client_id: id, client_secret: secret, metadata: parsed.metadata }
+    return { ok: true, client_id: clientId, client_secret: secret, metadata }
   })
 }
 
@@ -67,41 +80,55 @@ export async function registerClient(
  * every node; records `client.updated`.
  */
 export async function replaceClient(ctx: Context, clientId: string, input: unknown): Promise<UpdateOutcome> {
-  const parsed = await parseForInstallation(ctx, input)
-  if (!parsed.ok) return parsed
+  const checked = await checkMetadata(ctx, input, { selfRegistered: false })
+  return checked.ok ? await overwriteClient(ctx, clientId, checked.metadata) : checked
+}
+
+/** As `replaceClient`, with metadata that were checked. */
+export async function overwriteClient(
+  ctx: Context,
+  clientId: string,
+  metadata: ClientMetadata
+): Promise<UpdateOutcome> {
   return await inTransaction(ctx, async tx => {
     const before = await findClient(tx.sql, clientId)
     if (before === null) return { ok: false, faults: [], reason: 'unknown_client' }
 
-    const keepsSecret = secretKeeping(metadataOf(before)) === secretKeeping(parsed.metadata)
+    const keepsSecret = secretKeeping(metadataOf(before)) === secretKeeping(metadata)
     const { secret, ...kept } = keepsSecret
       ? {
           secret: null,
           clientSecretHash: before.clientSecretHash,
           clientSecretSealed: before.clientSecretSealed
         }
-      : createSecret(tx, clientId, parsed.metadata)
-    const { createdAt } = before
-    await updateClient(
-      tx.sql,
-      toClient(parsed.metadata, { clientId, ...kept, createdAt, updatedAt: tx.now() })
-    )
+      : createSecret(tx, clientId, metadata)
+    await updateClient(tx.sql, toClient(metadata, { ...before, ...kept, updatedAt: tx.now() }))
     await recordEvent(tx, { type: 'client.updated', clientId })
-    return { ok: true, client_id: clientId, client_secret: secret, metadata: parsed.metadata }
+    return { ok: true, client_id: clientId, client_secret: secret, metadata }
   })
 }
 
 /**
- * Gives a client a new secret; the old one is worth nothing from then on. Returns it, or null when there is no such
- * client or it has no secret. Tells every node; records `client.secret_replaced`.
+ * Gives a client a new secret, good until `expiresAt` (null: for ever); the old one is worth nothing from then on.
+ * Returns it, or null when there is no such client or it has no secret. Tells every node; records
+ * `client.secret_replaced`.
  */
-export async function replaceClientSecret(ctx: Context, clientId: string): Promise<string | null> {
+export async function replaceClientSecret(
+  ctx: Context,
+  clientId: string,
+  { expiresAt = null }: { expiresAt?: Date | null } = {}
+): Promise<string | null> {
   return await inTransaction(ctx, async tx => {
     const client = await findClient(tx.sql, clientId)
     if (client === null) return null
     const { secret, ...kept } = createSecret(tx, clientId, metadataOf(client))
     if (secret === null) return null
-    await updateClient(tx.sql, { ...client, ...kept, updatedAt: tx.now() })
+    await updateClient(tx.sql, {
+      ...client,
+      ...kept,
+      clientSecretExpiresAt: expiresAt,
+      updatedAt: tx.now()
+    })
     await recordEvent(tx, { type: 'client.secret_replaced', clientId })
     return secret
   })
@@ -126,15 +153,19 @@ export const hashedSecretPrefix = 'sha256:'
  * The client as the protocol library wants it.
  *
  * `client_secret` is `sha256:<base64url>` where only the hash is kept (the library's comparison is replaced by one that
- * knows the mark), and the secret itself where an HMAC needs it. `scope` names OpenID Connect's scopes alone, since
- * the library refuses others; a resource's are `allowedScopes`. Throws when ENCRYPTION_KEY does not open the secret.
+ * knows the mark), and the secret itself where an HMAC needs it. `scope` names OpenID Connect's scopes and
+ * `customScopes` alone, since the library refuses others; a resource's are `allowedScopes`. Custom ones are only for
+ * whoever is registered for them by name. Throws when ENCRYPTION_KEY does not open the secret.
  */
 export function protocolMetadata(
   client: Client,
-  keyToOpenSecret: Uint8Array
+  keyToOpenSecret: Uint8Array,
+  customScopes: readonly string[] = []
 ): Record<string, unknown> & { client_id: string } {
   const { scope, ...metadata } = metadataOf(client)
-  const scopes = scope?.split(' ').filter(name => (openidScopes as readonly string[]).includes(name))
+  const known: readonly string[] = [...openidScopes, ...customScopes]
+  const all = customScopes.length === 0 ? undefined : [...openidScopes]
+  const scopes = scope?.split(' ').filter(name => known.includes(name)) ?? all
   const secret = storedSecret(client, keyToOpenSecret)
   return {
     ...metadata,
@@ -147,6 +178,14 @@ export function protocolMetadata(
 /** The key that `protocolMetadata` opens sealed secrets with. */
 export function clientSecretKey(config: { encryptionKey: Uint8Array }): Buffer {
   return deriveKey(config.encryptionKey, 'client secrets')
+}
+
+/** Whether a client's secret is this one. Constant in time. */
+export function isSecretOf({ config }: Pick<Context, 'config'>, client: Client, secret: unknown): boolean {
+  const stored = storedSecret(client, clientSecretKey(config))
+  if (typeof secret !== 'string' || stored === null) return false
+  const hash = client.clientSecretHash ?? hashToken(stored)
+  return equalBytes(hashToken(secret), hash)
 }
 
 function storedSecret(client: Client, key: Uint8Array): string | null {
@@ -186,25 +225,38 @@ function clientIdFaults(clientId: string): Fault[] {
     : [{ field: 'client_id', message: 'must be 3 to 100 letters, digits, or any of . _ ~ -' }]
 }
 
-async function parseForInstallation(ctx: Context, input: unknown) {
-  const parsed = parseClientMetadata(input, {
-    ...ctx.config,
-    authorizationDetailsTypes: Object.keys(ctx.config.authorizationDetailsTypes)
-  })
-  if (!parsed.ok || parsed.metadata.resources.length === 0) return parsed
-  const known = (await listResources(ctx.sql)).map(({ identifier }) => identifier)
-  const faults = parsed.metadata.resources.flatMap((identifier, index) =>
+/**
+ * Checks a registration by what this installation has: its settings, its resources, and what the site says that a
+ * `sector_identifier_uri` names, which is fetched.
+ */
+export async function checkMetadata(
+  ctx: Context,
+  input: unknown,
+  { selfRegistered }: { selfRegistered: boolean }
+): Promise<ParseOutcome> {
+  const parsed = parseClientMetadata(input, installationOf(ctx.config, { selfRegistered }))
+  if (!parsed.ok) return parsed
+  const { resources } = parsed.metadata
+  const known =
+    resources.length === 0 ? [] : (await listResources(ctx.sql)).map(({ identifier }) => identifier)
+  const faults = resources.flatMap((identifier, index) =>
     known.includes(identifier)
       ? []
       : [{ field: `resources[${index}]`, message: 'is not registered: add the resource first' }]
   )
-  return faults.length === 0 ? parsed : { ok: false as const, faults }
+  const sector = await sectorFaults(ctx, parsed.metadata)
+  return faults.length + sector.length === 0 ? parsed : { ok: false, faults: [...faults, ...sector] }
 }
 
-function toClient(
-  metadata: ClientMetadata,
-  own: Pick<Client, 'clientId' | 'createdAt' | 'updatedAt'> & KeptSecret
-): Client {
+type OwnColumns = Pick<
+  Client,
+  'clientId' | 'registeredBy' | 'registrationAccessTokenHash' | 'lastUsedAt' | 'createdAt' | 'updatedAt'
+>
+
+/** The row of a checked registration. */
+export function toClient(metadata: ClientMetadata, own: OwnColumns & KeptSecret): Client {
+  const { clientId, clientSecretHash, clientSecretSealed, registeredBy } = own
+  const { registrationAccessTokenHash, lastUsedAt, createdAt, updatedAt } = own
   const {
     client_name,
     application_type,
@@ -228,10 +280,18 @@ function toClient(
     refresh_token_grace_seconds,
     refresh_token_rotation,
     client_secret_expires_at,
+    token_exchange,
     ...otherMetadata
   } = metadata
   return {
-    ...own,
+    clientId,
+    clientSecretHash,
+    clientSecretSealed,
+    registeredBy,
+    registrationAccessTokenHash,
+    lastUsedAt,
+    createdAt,
+    updatedAt,
     clientName: client_name,
     applicationType: application_type,
     redirectUris: redirect_uris,
@@ -254,6 +314,7 @@ function toClient(
     refreshTokenGraceSeconds: refresh_token_grace_seconds ?? null,
     refreshTokenRotation: refresh_token_rotation ?? null,
     clientSecretExpiresAt: client_secret_expires_at ? new Date(client_secret_expires_at * 1000) : null,
+    tokenExchange: token_exchange ?? null,
     otherMetadata
   }
 }

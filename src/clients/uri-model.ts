@@ -1,7 +1,12 @@
 // Which URIs an application may register. An attacker's way in is a URI that reads like one thing and leads to another.
 import { isLoopback } from '../lib/urls.ts'
 
-export type UriRules = { applicationType: 'web' | 'native'; development: boolean }
+export type UriRules = {
+  applicationType: 'web' | 'native'
+  development: boolean
+  /** The application says it of itself, and programs that people run on their own device write the name localhost. */
+  selfRegistered?: boolean
+}
 
 const longestUri = 2000
 const loopbackAddresses = ['127.0.0.1', '[::1]']
@@ -31,21 +36,25 @@ export function redirectUriProblem(text: unknown, rules: UriRules): string | nul
   return null
 }
 
-function schemeProblem(url: URL, { applicationType, development }: UriRules): string | null {
+function schemeProblem(url: URL, rules: UriRules): string | null {
+  const { applicationType } = rules
   if (url.protocol === 'https:')
     return applicationType === 'native' && isLoopback(url)
       ? 'must use http for a loopback address: no certificate authority vouches for one'
       : null
-  if (url.protocol === 'http:') return httpProblem(url, { applicationType, development })
+  if (url.protocol === 'http:') return httpProblem(url, rules)
   if (applicationType === 'native' && privateUseScheme.test(url.protocol)) return null
   return applicationType === 'native'
     ? 'must use https, http on a loopback address, or a private-use scheme with a dot like com.example.app:/callback'
     : 'must use https'
 }
 
-function httpProblem(url: URL, { applicationType, development }: UriRules): string | null {
-  // Any machine's hosts file may say what localhost is (RFC 8252 §8.3): fine for trying things out, not beyond.
-  if (development && [...loopbackAddresses, 'localhost'].includes(url.hostname)) return null
+function httpProblem(url: URL, { applicationType, development, selfRegistered }: UriRules): string | null {
+  // Any machine's hosts file may say what localhost is (RFC 8252 §8.3): fine for trying things out, not beyond. Native
+  // applications that register themselves may have it (OpenID Connect Dynamic Client Registration 1.0 §2): people are
+  // told that the way leads to a program on their device, whichever name it has.
+  const withName = [...loopbackAddresses, 'localhost'].includes(url.hostname)
+  if (withName && (development || (selfRegistered === true && applicationType === 'native'))) return null
   if (applicationType === 'native')
     return loopbackAddresses.includes(url.hostname)
       ? null

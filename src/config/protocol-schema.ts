@@ -7,6 +7,12 @@ export const protocolSettings = {
     description:
       "conformance: for the OpenID Foundation's test suite, on a loopback issuer or one under .test alone. Turns on open registration, implicit and hybrid flows, and a test account; leaves the limits of that account off."
   }),
+  CONFORMANCE_PASSWORD: Type.String({
+    default: '',
+    description:
+      'The password of the test account foo@op.test, with PROFILE=conformance. Default: one is made up and kept in DATA_DIR/conformance.json.',
+    secret: true
+  }),
   TLS_KEY_FILE: Type.String({
     default: '',
     description:
@@ -127,6 +133,8 @@ export const protocolSettings = {
 /** The protocol's settings as the rest of the code reads them. */
 export type ProtocolConfig = {
   conformance: boolean
+  /** Of the conformance profile's test account; null: made up. */
+  conformancePassword: string | null
   /** PEM; null: a proxy serves TLS. */
   tls: { key: string; cert: string } | null
   /** Addresses and CIDR ranges of special use that may be fetched from. */

@@ -8,16 +8,20 @@ import type { Settings } from './schema.ts'
 /** Loopback of both families, in the notation of OUTBOUND_ALLOWED_NETWORKS. */
 const loopbackNetworks = ['127.0.0.0/8', '::1']
 
+/** An address that nobody's people are sent to. @see RFC 6761 §6.2 */
+export const isForTests = (issuer: URL): boolean => isLoopback(issuer) || issuer.hostname.endsWith('.test')
+
 /** Reads the protocol's settings; what is wrong goes to `fault`. `issuer` is null where it was wrong itself. */
 export function parseProtocol(settings: Settings, issuer: URL | null, fault: AddFault): ProtocolConfig {
   const conformance = settings.PROFILE === 'conformance'
-  if (conformance && issuer !== null && !isLoopback(issuer) && !issuer.hostname.endsWith('.test'))
+  if (conformance && issuer !== null && !isForTests(issuer))
     fault('PROFILE', 'may be conformance only where ISSUER is a loopback address or a host under .test')
   const networks = parseNetworks('OUTBOUND_ALLOWED_NETWORKS', settings.OUTBOUND_ALLOWED_NETWORKS, fault)
   if (settings.TLS_CERT_FILE !== '' && issuer?.protocol === 'http:')
     fault('ISSUER', 'must start with https:// where TLS_CERT_FILE is set: nothing else is served then')
   return {
     conformance,
+    conformancePassword: settings.CONFORMANCE_PASSWORD || null,
     tls: parseTls(settings, fault),
     outboundAllowedNetworks: conformance ? [...networks, ...loopbackNetworks] : networks,
     mtls: parseMtls(settings, issuer, fault),

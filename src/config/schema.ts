@@ -254,7 +254,7 @@ export type Settings = Static<typeof Settings>
 /** The settings as the rest of the code reads them: checked, typed, with what follows from them. */
 export type Config = ProtocolConfig & {
   issuer: string
-  /** The issuer is a loopback address: secrets are made up, mail stays here, http is allowed. */
+  /** The issuer is a loopback address, or one for conformance tests: secrets are made up, mail stays here, http is allowed. */
   development: boolean
   /** Development without SMTP_URL: the mailbox page and the demo application exist. */
   developmentMailbox: boolean

@@ -23,6 +23,13 @@ export const networkBudget = (perHour: number): Budget => ({
   fadeSeconds: 3600 / perHour
 })
 
+/** For one network, of applications that register themselves: a developer's tries, a team's machines behind one address. */
+export const registrationBudget: Budget = {
+  free: 49,
+  delaysSeconds: [60, 300, 900, 3600],
+  fadeSeconds: 72
+}
+
 /** So many failures at one account are told to its owner. */
 export const noticedFailures = 10
 

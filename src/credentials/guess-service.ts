@@ -14,10 +14,12 @@ import { deriveKey } from '../lib/sealed-box.ts'
 import { hashToken } from '../lib/tokens.ts'
 import {
   accountBudget,
+  type Budget,
   type Guess,
   networkBudget,
   noticedFailures,
   type Payment,
+  registrationBudget,
   secondsUntil
 } from './guess-model.ts'
 import {
@@ -135,6 +137,24 @@ function workNeeded(
   }
 }
 
+/**
+ * Pays for a guess, and looks at the secret with `check`. A right one comes with the guess, for the caller to give back;
+ * a wrong one with `challenge`, the work that the network's next try needs. The refusals are `takeGuess`'s.
+ */
+export async function tryGuess<Right extends { ok: true }, Reason extends string>(
+  ctx: Context,
+  pays: Try,
+  check: () => Promise<Right | { ok: false; reason: Reason }>
+): Promise<
+  (Right & { guess: Guess }) | { ok: false; reason: Reason; challenge: string | null } | TooMany | WorkNeeded
+> {
+  const taken = await takeGuess(ctx, pays)
+  if (!taken.ok) return taken
+  const { guess } = taken
+  const outcome = await check()
+  return outcome.ok ? { ...outcome, guess } : { ...outcome, challenge: workAhead(ctx, guess) }
+}
+
 /** The work that the network's next guess needs, to be done while the person types; null where none is needed. */
 export function workAhead(ctx: Context, { networkExcess }: Guess): string | null {
   const network = networkKey(ctx, 'guess')
@@ -168,8 +188,79 @@ export async function takeSignUp(
   return workNeeded(ctx, network, state)
 }
 
+/**
+ * Pays for one guess at a code that belongs to nobody yet, a device's: of the network's allowance, and of one that whoever
+ * is signed in has for such codes. As with `takeGuess`, before the code is looked at; `giveBack` when it was right.
+ */
+export async function takeCodeGuess(
+  ctx: Context,
+  { accountId, proofOfWork }: { accountId: string | null; proofOfWork?: ProofOfWork | undefined }
+): Promise<{ ok: true; guess: Guess } | TooMany | WorkNeeded> {
+  const network = networkKey(ctx, 'guess')
+  const moments = momentsOf(ctx)
+  const worked = network !== null && (await spendWork(ctx, network.scope, proofOfWork))
+  const charged = network && (await consumeBudget(ctx.sql, { ...network, ...moments }, worked))
+  if (network !== null && charged === null) {
+    const [state] = await listBudgets(ctx.sql, [network.keyHash])
+    return workNeeded(ctx, network, state)
+  }
+  const payments = paymentOf(network, charged, worked)
+  const networkExcess = Math.max(0, (charged?.failures ?? 0) - (network?.budget.free ?? 0))
+  if (accountId === null) return { ok: true, guess: { payments, knownDevice: false, networkExcess } }
+  const own = await pay(ctx, keyHash(ctx, 'user_code', accountId), accountBudget)
+  if (own.ok)
+    return { ok: true, guess: { payments: [...payments, own.payment], knownDevice: false, networkExcess } }
+  await giveBack(ctx, { payments })
+  return own
+}
+
+/**
+ * Pays for one application that registers itself from this network without a token. It is not given back, and no work
+ * leads past the wait: programs have time.
+ */
+export async function takeRegistration(ctx: Context): Promise<{ ok: true } | TooMany> {
+  if (ctx.request === undefined) return { ok: true }
+  const key = keyHash(ctx, 'registration', networkOf(ctx.request.ip))
+  const charge = { keyHash: key, budget: registrationBudget, ...momentsOf(ctx) }
+  if ((await consumeBudget(ctx.sql, charge, false)) !== null) return { ok: true }
+  const [state] = await listBudgets(ctx.sql, [key])
+  const now = ctx.now()
+  return { ok: false, reason: 'too_many', retryAfterSeconds: secondsUntil(state?.blockedUntil ?? now, now) }
+}
+
+/**
+ * Pays for one look at whom an application's login hint means, as with `takeCodeGuess`: an application has as many wrong
+ * ones as a network has wrong passwords.
+ */
+export async function takeHintGuess(
+  ctx: Context,
+  clientId: string
+): Promise<{ ok: true; guess: Pick<Guess, 'payments'> } | TooMany> {
+  const budget = networkBudget(ctx.config.failuresPerNetworkPerHour)
+  const paid = await pay(ctx, keyHash(ctx, 'login_hint', clientId), budget)
+  return paid.ok ? { ok: true, guess: { payments: [paid.payment] } } : paid
+}
+
+async function pay(
+  ctx: Context,
+  keyHash: Buffer,
+  budget: Budget
+): Promise<{ ok: true; payment: Payment } | TooMany> {
+  const moments = momentsOf(ctx)
+  const charged = await consumeBudget(ctx.sql, { keyHash, budget, ...moments }, false)
+  if (charged !== null) {
+    const blockedUntil = charged.failures > budget.free ? charged.blockedUntil : never
+    return { ok: true, payment: { keyHash, blockedUntil } }
+  }
+  const [state] = await listBudgets(ctx.sql, [keyHash])
+  const retryAfterSeconds = secondsUntil(state?.blockedUntil ?? moments.now, moments.now)
+  return { ok: false, reason: 'too_many', retryAfterSeconds }
+}
+
+type BudgetKind = 'account' | 'device' | 'guess' | 'sign_up' | 'user_code' | 'login_hint' | 'registration'
+
 /** Nothing in the database tells which addresses were typed, or where from: who has it alone cannot try them all. */
-function keyHash(ctx: Context, kind: 'account' | 'device' | 'guess' | 'sign_up', name: string): Buffer {
+function keyHash(ctx: Context, kind: BudgetKind, name: string): Buffer {
   const key = deriveKey(ctx.config.encryptionKey, 'guess budgets')
   return createHmac('sha256', key).update(`${kind}\n${name}`).digest()
 }

@@ -9,11 +9,14 @@ import { findWaysInToChange } from './factor-repository.ts'
 import { hashPassword, verifyPassword } from './hashing.ts'
 import type { PasswordFault } from './model.ts'
 import { judgeNewPassword } from './password-policy-service.ts'
-import { deletePassword, findPasswordHash, insertFirstPassword, updatePasswordHash } from './repository.ts'
+import {
+  deletePassword,
+  findPasswordHash,
+  insertFirstPassword,
+  updatePassword,
+  updatePasswordHash
+} from './repository.ts'
 import { mayRemove, type RemovalOutcome } from './ways-in-model.ts'
-
-/** A password that somebody wants, and what is known of them, which makes poor passwords. */
-export type NewPassword = { password: unknown; email: string; name: string }
 
 export type PasswordRefusal =
   | { ok: false; reason: 'faulty'; faults: { current?: 'missing' | 'wrong'; password?: PasswordFault } }
@@ -95,6 +98,24 @@ export async function setFirstPassword(
     await recordEvent(tx, { type: 'password.added', accountId })
     await sendNotice(tx, account, { kind: 'factor_added', data: { factor: 'password', label: '' } })
     return { ok: true }
+  })
+}
+
+/**
+ * Sets an account's password whatever it was, without asking anybody: for what the installation itself decides. Voids
+ * what mails could do to reset it; records `password.changed`.
+ *
+ * @throws HashingBusy
+ */
+export async function replacePassword(
+  ctx: Context,
+  { accountId, password }: { accountId: string; password: string }
+): Promise<void> {
+  const passwordHash = await hashPassword(ctx.config, password)
+  await inTransaction(ctx, async tx => {
+    await updatePassword(tx.sql, { accountId, passwordHash, at: tx.now() })
+    await voidSecurityTokens(tx, accountId)
+    await recordEvent(tx, { type: 'password.changed', accountId })
   })
 }
 

@@ -1,6 +1,4 @@
 // The three applications of a development installation, and the file that tells tools on this machine their secrets.
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { parseClientMetadata } from '../clients/metadata-model.ts'
@@ -11,6 +9,7 @@ import { registerClient, replaceClient, replaceClientSecret } from '../clients/s
 import { type Context, inTransaction } from '../context.ts'
 import { equalBytes, hashToken } from '../lib/tokens.ts'
 import { lockDemoClients } from './clients-repository.ts'
+import { readSecrets, writeSecrets } from './files.ts'
 
 /** An entry of demo-clients.json. @see RFC 7591 §3.2.1 */
 export type DemoClient = { client_id: string; client_secret?: string; [member: string]: unknown }
@@ -35,7 +34,7 @@ const registrations = (demoPort: number): Record<string, Record<string, unknown>
     // Any port: it is not compared for a native application on a loopback address (RFC 8252 §7.3).
     redirect_uris: ['http://127.0.0.1/callback'],
     post_logout_redirect_uris: ['http://127.0.0.1/'],
-    grant_types: ['authorization_code', 'refresh_token'],
+    grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
     scope: everyScope,
     resources: [demoResource.identifier]
   },
@@ -57,7 +56,6 @@ const registrations = (demoPort: number): Record<string, Record<string, unknown>
  */
 export async function ensureDemoClients(ctx: Context, { demoPort = 3001 } = {}): Promise<DemoClient[]> {
   if (!ctx.config.development) throw new Error('the demo clients are for development only')
-  await mkdir(ctx.config.dataDir, { recursive: true })
   const path = join(ctx.config.dataDir, 'demo-clients.json')
   return await inTransaction(ctx, async tx => {
     // Two processes on one directory: the second one finds the first one's file.
@@ -71,9 +69,8 @@ export async function ensureDemoClients(ctx: Context, { demoPort = 3001 } = {}):
       const secret = written.find(({ client_id }) => client_id === clientId)?.client_secret
       clients.push(await ensureDemoClient(tx, clientId, { registration, secret }))
     }
-    const text = `${JSON.stringify(clients, null, 2)}\n`
     // Before the commit: should that fail, the next start finds secrets that do not fit and sets new ones.
-    if (JSON.stringify(written) !== JSON.stringify(clients)) writePrivately(path, text)
+    if (JSON.stringify(written) !== JSON.stringify(clients)) writeSecrets(path, clients)
     return clients
   })
 }
@@ -134,17 +131,6 @@ function describe(client: Client, secret: string | null): DemoClient {
 
 /** What an earlier start wrote; empty when the file is missing or holds something else. */
 function readDemoClients(path: string): DemoClient[] {
-  try {
-    const value: unknown = JSON.parse(readFileSync(path, 'utf8'))
-    return Array.isArray(value) ? value.filter(entry => typeof entry?.client_id === 'string') : []
-  } catch {
-    return []
-  }
-}
-
-/** Replaces a file at once, readable by its owner alone: a reader sees the old text or the new one. */
-function writePrivately(path: string, text: string): void {
-  const draft = `${path}.${process.pid}`
-  writeFileSync(draft, text, { mode: 0o600 })
-  renameSync(draft, path)
+  const value = readSecrets(path)
+  return Array.isArray(value) ? value.filter(entry => typeof entry?.client_id === 'string') : []
 }

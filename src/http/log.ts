@@ -1,6 +1,7 @@
 // The log: JSON lines on standard output, without anything that opens a door.
 import Fastify, { type FastifyBaseLogger } from 'fastify'
 import type { Config } from '../config/schema.ts'
+import { schemaController } from './schemas.ts'
 
 /**
  * Fastify's own logger, made before the server so that what comes first can use it.
@@ -11,7 +12,8 @@ export function createLog(
   level: Config['logLevel'],
   stream: { write: (line: string) => void } = process.stdout
 ): FastifyBaseLogger {
-  return Fastify({ logger: { level, serializers: { err: describeError }, stream } }).log
+  const logger = { level, serializers: { err: describeError }, stream }
+  return Fastify({ logger, schemaController }).log
 }
 
 function describeError(error: Error & { code?: string; cause?: unknown }): {

@@ -58,6 +58,20 @@ function standingOf(address: string, allowedNetworks: string[]): Standing {
   return isListed(special, address) ? 'refused' : 'public'
 }
 
+/**
+ * Whether a URL can be seen to lead to a special-use address, without asking where its name leads: for addresses that
+ * strangers register, long before they are used.
+ */
+export function leadsAstray(
+  { hostname }: URL,
+  { outboundAllowedNetworks }: Pick<Config, 'outboundAllowedNetworks'>
+): boolean {
+  const literal = hostname.replace(/^\[|\]$/g, '')
+  const isLocal = /(^|\.)localhost\.?$/.test(hostname)
+  if (!isLocal && isIP(literal) === 0) return false
+  return standingOf(isLocal ? '127.0.0.1' : literal, outboundAllowedNetworks) === 'refused'
+}
+
 /** Thrown where an address may not be fetched from, or its answer breaks our limits. The message is fit for a log. */
 export class OutboundRefused extends Error {}
 
@@ -68,6 +82,8 @@ export type OutboundOptions = {
   signal?: AbortSignal
   /** For the whole exchange, in milliseconds; 5 s at most. */
   timeoutMs?: number
+  /** Of the answer; 1 MB at most. */
+  maxBytes?: number
 }
 
 /**
@@ -93,7 +109,7 @@ export async function fetchOutbound(
   const timeout = AbortSignal.timeout(Math.min(options.timeoutMs ?? timeoutMs, timeoutMs))
   const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal])
   const answer = await send(target, { ...options, signal, allowed })
-  const body = await readAll(answer)
+  const body = await readAll(answer, Math.min(options.maxBytes ?? maxAnswerBytes, maxAnswerBytes))
   const status = answer.statusCode ?? 0
   if (status < 200) throw new OutboundRefused(`status ${status}`)
   return new Response([204, 205, 304].includes(status) ? null : body, { status, headers: headersOf(answer) })
@@ -159,13 +175,13 @@ const guardedLookup =
       else callback(null, first?.address ?? '', first?.family)
     })
 
-async function readAll(answer: IncomingMessage): Promise<Uint8Array<ArrayBuffer>> {
+async function readAll(answer: IncomingMessage, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of answer as AsyncIterable<Buffer>) {
     bytes += chunk.byteLength
     // Leaving the loop closes the connection.
-    if (bytes > maxAnswerBytes) throw new OutboundRefused('the answer is larger than 1 MB')
+    if (bytes > maxBytes) throw new OutboundRefused(`the answer is larger than ${maxBytes} bytes`)
     chunks.push(chunk)
   }
   return new Uint8Array(Buffer.concat(chunks))

@@ -3,6 +3,7 @@
 import helmet from '@fastify/helmet'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Config } from '../config/schema.ts'
+import { schemaController } from './schemas.ts'
 
 /** What one page may do beyond the policy: sources as `sourceOf` makes them. */
 export type PagePermissions = { formAction?: string[]; imgSrc?: string[] }
@@ -34,7 +35,7 @@ const permissions = [
  * those of oidc-provider. Cache-Control is no-store; what may be kept says so itself.
  */
 export async function securityHeaders(config: Config): Promise<Record<string, string>> {
-  const probe = Fastify()
+  const probe = Fastify({ schemaController })
   await probe.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives },
     strictTransportSecurity: config.issuer.startsWith('https:')

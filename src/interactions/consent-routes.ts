@@ -1,13 +1,12 @@
 // What the application asks for, and whether the person agrees; giving up is possible at every step.
 import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
-import { sourceOf } from '../http/security-headers.ts'
-import { sendPage } from '../http/view.ts'
+import { isLoopback } from '../lib/urls.ts'
 import { describeDetail } from '../oidc/details-model.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { allow, cancel } from './service.ts'
-import { consentPage } from './views.ts'
-import { Field, redirect, type Steps, type Visit } from './visit-routes.ts'
+import { consentPage, type WayBack } from './views.ts'
+import { applicationOf, Field, redirect, type Steps, show, type Visit } from './visit-routes.ts'
 
 const ConsentBody = Type.Object({ decision: Field })
 
@@ -26,8 +25,9 @@ export function mountConsent({ page, form }: Steps, oidc: Oidc): void {
   })
 }
 
-async function showConsent({ reply, interaction }: Visit, oidc: Oidc): Promise<FastifyReply> {
-  const { client, account, consentNeeded, uid } = interaction
+async function showConsent(visit: Visit, oidc: Oidc): Promise<FastifyReply> {
+  const { interaction } = visit
+  const { account, consentNeeded, uid } = interaction
   const resources = await Promise.all(
     Object.entries(consentNeeded?.resources ?? {}).map(async ([identifier, scopes]) => ({
       name: (await oidc.current().registry.resources.find(identifier))?.name ?? identifier,
@@ -35,27 +35,29 @@ async function showConsent({ reply, interaction }: Visit, oidc: Oidc): Promise<F
     }))
   )
   const { authorizationDetailsTypes: types } = oidc.ctx.config
-  const source = sourceOf(interaction.redirectUri)
-  const logoSource = client.logoUri === null ? null : sourceOf(client.logoUri)
-  const data = {
+  return await show(visit, consentPage, {
     action: `/interaction/${uid}/consent`,
-    client: {
-      name: client.name,
-      host: client.host,
-      logoUrl: client.logoUri,
-      policyUrl: client.policyUri,
-      termsUrl: client.tosUri
-    },
+    client: applicationOf(interaction),
     accountName: account?.name ?? '',
     accountEmail: account?.email ?? '',
     scopes: consentNeeded?.scopes ?? [],
+    described: oidc.current().customClaims.scopes,
+    claims: consentNeeded?.claims ?? [],
     resources,
+    selfRegistered:
+      interaction.client.registeredBy === 'operator'
+        ? null
+        : { by: interaction.client.registeredBy, returnsTo: wayBack(interaction.redirectUri) },
     details: (consentNeeded?.details ?? []).map(detail =>
       describeDetail(detail, types[detail.type] ?? { title: detail.type, schema: {} })
     )
-  }
-  return await sendPage(reply, consentPage, data, {
-    formAction: source === null ? [] : [source],
-    imgSrc: logoSource === null ? [] : [logoSource]
   })
+}
+
+/** Where the browser goes on to, once the person has allowed it. */
+function wayBack(redirectUri: string | null): WayBack {
+  if (redirectUri === null) return { to: 'nowhere' }
+  const url = URL.parse(redirectUri)
+  const isSite = url !== null && /^https?:$/.test(url.protocol) && !isLoopback(url)
+  return isSite ? { to: 'site', host: url.host } : { to: 'this_device' }
 }

@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { Context } from '../context.ts'
 import { HashingBusy } from '../credentials/hashing-queue.ts'
-import { requireCsrf } from '../http/csrf.ts'
+import { ownForm } from '../http/csrf.ts'
 import { ServiceBusy, withFacts } from '../http/errors.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sendPage } from '../http/view.ts'
@@ -41,11 +41,7 @@ export function mountEmailLink(app: FastifyInstance, service: Context, oidc: Oid
     const { state, email, passwordNeeded } = await readLink(service, linkOf(request))
     return await show(request, reply, { state, email, passwordNeeded, fault: null })
   })
-  const options = {
-    schema: { ...link, body: EmailLinkBody },
-    preValidation: requireCsrf,
-    config: { rateLimit: {} }
-  }
+  const options = { ...ownForm, schema: { ...link, body: EmailLinkBody } }
   typed.post('/verify-email/:token', options, async (request, reply) => {
     const { interaction } = request.query
     const { password } = request.body

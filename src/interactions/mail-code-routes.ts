@@ -4,9 +4,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { emailKeyOf } from '../accounts/model.ts'
 import type { Context } from '../context.ts'
-import { takeGuess, takeSignUp, workAhead } from '../credentials/guess-service.ts'
+import { takeSignUp, tryGuess } from '../credentials/guess-service.ts'
 import { readSignInLink, requestMailSignIn, signInByCode } from '../credentials/mail-sign-in-service.ts'
-import { requireCsrf } from '../http/csrf.ts'
+import { ownForm } from '../http/csrf.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sendPage } from '../http/view.ts'
 import { noWaiting } from '../http/waiting.ts'
@@ -28,7 +28,7 @@ import {
   remember,
   type Steps,
   show,
-  showWaiting,
+  showRefused,
   type Visit,
   WorkFields,
   waitingCookie,
@@ -64,7 +64,7 @@ async function request(visit: Visit, oidc: Oidc, typed: Record<string, unknown>)
   const taken = await takeSignUp(ctx, workIn(typed))
   if (!taken.ok) {
     const data = requestData(visit, { ...again, ...waitingOf(taken), problem: 'work_needed' })
-    return await showWaiting(visit, mailCodeRequestPage, data)
+    return await showRefused(visit, mailCodeRequestPage, data)
   }
   const outcome = await requestMailSignIn(ctx, { email: typed.email, interactionUid: interaction.uid })
   if (!outcome.ok)
@@ -86,21 +86,17 @@ async function useCode(visit: Visit, oidc: Oidc, typed: Record<string, unknown>)
   const { ctx, interaction, reply } = visit
   const { uid, progress } = interaction
   const again = async (over: Partial<MailCodeData>) =>
-    await show(visit, mailCodePage, codeData(visit, over), 422)
+    await showRefused(visit, mailCodePage, codeData(visit, over))
   if (typed.code === undefined || typed.code === '') return await again({ problem: 'missing' })
   const emailKey = emailKeyOf(progress.mailCodeEmail ?? '')
-  const taken = await takeGuess(ctx, { emailKey, proofOfWork: workIn(typed) })
-  if (!taken.ok) {
-    const data = codeData(visit, { ...waitingOf(taken), problem: taken.reason })
-    return await showWaiting(visit, mailCodePage, data)
-  }
-  const { guess } = taken
-  const outcome = await signInByCode(ctx, { interactionUid: uid, code: typed.code })
-  if (!outcome.ok)
-    return await again({ ...waitingOf({ challenge: workAhead(ctx, guess) }), problem: outcome.reason })
+  const outcome = await tryGuess(ctx, { emailKey, proofOfWork: workIn(typed) }, () =>
+    signInByCode(ctx, { interactionUid: uid, code: typed.code })
+  )
+  if (!outcome.ok) return await again({ ...waitingOf(outcome), problem: outcome.reason })
+  const { account, guess } = outcome
   // It may have confirmed the address, which cuts off whatever was proven before.
   const since = ctx.now()
-  const proven = { accountId: outcome.account.id, proofs: [proofNow(ctx, 'mail')], guess, since }
+  const proven = { accountId: account.id, proofs: [proofNow(ctx, 'mail')], guess, since }
   return redirect(reply, await authenticate({ oidc, interaction, ...proven }))
 }
 
@@ -121,11 +117,7 @@ export function mountSignInLink(app: FastifyInstance, service: Context, oidc: Oi
     const { state } = await readSignInLink(service, linkOf(request))
     return await answer(request, reply, state)
   })
-  const options = {
-    schema: { ...schema, body: Type.Object({}) },
-    preValidation: requireCsrf,
-    config: { rateLimit: {} }
-  }
+  const options = { ...ownForm, schema: { ...schema, body: Type.Object({}) } }
   typed.post('/sign-in/:token', options, async (request, reply) => {
     const outcome = await signInByMailLink(requestContext(service, request), linkOf(request))
     return outcome.ok ? redirect(reply, outcome) : await answer(request, reply, outcome.reason)

@@ -3,10 +3,9 @@ import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import { emailKeyOf } from '../accounts/model.ts'
 import type { FactorFacts } from '../credentials/factor-model.ts'
-import { takeGuess, workAhead } from '../credentials/guess-service.ts'
-import type { Proof } from '../credentials/proof-model.ts'
-import { useRecoveryCode } from '../credentials/recovery-code-service.ts'
-import { verifyTotp } from '../credentials/totp-service.ts'
+import { tryGuess } from '../credentials/guess-service.ts'
+import { type UseRecoveryCodeOutcome, useRecoveryCode } from '../credentials/recovery-code-service.ts'
+import { type VerifyTotpOutcome, verifyTotp } from '../credentials/totp-service.ts'
 import { beginSecondFactor, finishSecondFactor } from '../credentials/webauthn-sign-in-service.ts'
 import { answerScript } from '../http/script-answer.ts'
 import { noWaiting } from '../http/waiting.ts'
@@ -19,7 +18,7 @@ import {
   redirect,
   type Steps,
   show,
-  showWaiting,
+  showRefused,
   type Visit,
   WorkFields,
   waitingOf,
@@ -43,10 +42,7 @@ export function mountSecondFactor({ page, form }: Steps, oidc: Oidc): void {
         oidc,
         method: 'totp',
         typed,
-        prove: async account => {
-          const outcome = await verifyTotp(visit.ctx, { accountId: account.id, code: typed.code })
-          return outcome.ok ? proofNow(visit.ctx, 'totp') : null
-        }
+        check: account => verifyTotp(visit.ctx, { accountId: account.id, code: typed.code })
       })
   })
   mountPasskey(form, oidc)
@@ -58,10 +54,7 @@ export function mountSecondFactor({ page, form }: Steps, oidc: Oidc): void {
         oidc,
         method: 'recovery_code',
         typed,
-        prove: async account => {
-          const outcome = await useRecoveryCode(visit.ctx, { account, code: typed.code })
-          return outcome.ok ? proofNow(visit.ctx, 'recovery_code') : null
-        }
+        check: account => useRecoveryCode(visit.ctx, { account, code: typed.code })
       })
   })
 }
@@ -93,30 +86,24 @@ function mountPasskey(form: Steps['form'], oidc: Oidc): void {
 
 type Try = {
   oidc: Oidc
-  method: SecondFactorMethod
+  method: 'totp' | 'recovery_code'
   typed: Record<string, unknown>
-  prove: (account: { id: string; email: string }) => Promise<Proof | null>
+  check: (account: { id: string; email: string }) => Promise<VerifyTotpOutcome | UseRecoveryCodeOutcome>
 }
 
 /** A typed code is a guess at the account, as a password is, and counts with those. */
-async function answer(visit: Visit, { oidc, method, typed, prove }: Try): Promise<FastifyReply> {
+async function answer(visit: Visit, { oidc, method, typed, check }: Try): Promise<FastifyReply> {
   const { interaction, ctx, reply } = visit
   const { account } = interaction
-  const again = (over: Partial<SecondFactorData>) => secondFactorData(visit, { method, ...over })
+  const again = async (over: Partial<SecondFactorData>) =>
+    await showRefused(visit, secondFactorPage, secondFactorData(visit, { method, ...over }))
   if (account === null || typed.code === undefined || typed.code === '')
-    return await show(visit, secondFactorPage, again({ problem: 'missing' }), 422)
-  const emailKey = emailKeyOf(account.email)
-  const taken = await takeGuess(ctx, { emailKey, proofOfWork: workIn(typed) })
-  if (!taken.ok)
-    return await showWaiting(visit, secondFactorPage, again({ ...waitingOf(taken), problem: taken.reason }))
-  const { guess } = taken
-  const proof = await prove(account)
-  if (proof === null) {
-    const work = waitingOf({ challenge: workAhead(ctx, guess) })
-    return await show(visit, secondFactorPage, again({ ...work, problem: 'wrong_code' }), 422)
-  }
-  const trustDevice = typed.trust === 'yes'
-  return redirect(reply, await addProof({ oidc, interaction, proof, trustDevice, guess }))
+    return await again({ problem: 'missing' })
+  const pays = { emailKey: emailKeyOf(account.email), proofOfWork: workIn(typed) }
+  const outcome = await tryGuess(ctx, pays, () => check(account))
+  if (!outcome.ok) return await again({ ...waitingOf(outcome), problem: outcome.reason })
+  const proven = { proof: proofNow(ctx, method), trustDevice: typed.trust === 'yes', guess: outcome.guess }
+  return redirect(reply, await addProof({ oidc, interaction, ...proven }))
 }
 
 /** What this person may use here, the strongest first. A demand for a phishing-resistant proof leaves passkeys alone. */
@@ -130,7 +117,7 @@ function methodsOf({ interaction }: Visit): SecondFactorMethod[] {
   ]
 }
 
-export const secondFactorData = (
+const secondFactorData = (
   visit: Visit,
   over: Pick<SecondFactorData, 'method'> & Partial<SecondFactorData>
 ): SecondFactorData => {

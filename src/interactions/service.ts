@@ -4,13 +4,7 @@ import { eventWrite } from '../audit/service.ts'
 import type { Config } from '../config/schema.ts'
 import { type Context, inTransaction } from '../context.ts'
 import type { Guess } from '../credentials/guess-model.ts'
-import {
-  giveBackWrites,
-  type TooMany,
-  takeGuess,
-  type WorkNeeded,
-  workAhead
-} from '../credentials/guess-service.ts'
+import { giveBackWrites, type TooMany, tryGuess, type WorkNeeded } from '../credentials/guess-service.ts'
 import { signInByLink } from '../credentials/mail-sign-in-service.ts'
 import {
   acrOf,
@@ -269,12 +263,7 @@ export async function signUpAndWait(
 
 /** Keeps the address that a sign-in code was mailed to; nobody is proven by it, nor told of. */
 export async function waitForMailCode(oidc: Oidc, interaction: Interaction, email: string): Promise<Onward> {
-  const { passkeyWanted: _, pendingEmail: __, ...progress } = interaction.progress
-  const change = {
-    accountId: null,
-    authenticatedAt: null,
-    progress: { ...progress, mailCodeEmail: email, proofs: [] }
-  }
+  const change = { accountId: null, authenticatedAt: null, progress: { mailCodeEmail: email } }
   await saveProgress(oidc, interaction, change)
   return stepUrl(interaction, 'mail-code/sent')
 }
@@ -312,14 +301,13 @@ export async function verifyByCode(
   if (interaction.account === null) return { ok: false, reason: 'invalid' }
   const { id: accountId, email } = interaction.account
   const { code, proofOfWork } = typed
-  const taken = await takeGuess(ctx, { emailKey: emailKeyOf(email), proofOfWork })
-  if (!taken.ok) return taken
-  const { guess } = taken
-  const outcome = await confirmEmailByCode(ctx, { accountId, interactionUid: interaction.uid, code })
-  if (!outcome.ok) return { ...outcome, challenge: workAhead(ctx, guess) }
+  const outcome = await tryGuess(ctx, { emailKey: emailKeyOf(email), proofOfWork }, () =>
+    confirmEmailByCode(ctx, { accountId, interactionUid: interaction.uid, code })
+  )
+  if (!outcome.ok) return outcome
   const { proofs = [proofNow(ctx, 'mail')] } = interaction.progress
   // The confirmation has just cut off whatever was proven before it.
-  const proven = { oidc, interaction, accountId, proofs, guess, since: ctx.now() }
+  const proven = { oidc, interaction, accountId, proofs, guess: outcome.guess, since: ctx.now() }
   return { ok: true, ...(await authenticate(proven)) }
 }
 

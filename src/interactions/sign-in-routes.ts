@@ -10,13 +10,14 @@ import type { Oidc } from '../oidc/oidc.ts'
 import { authenticate, signInWithPassword } from './service.ts'
 import { type SignInData, signInPage } from './views.ts'
 import {
+  applicationOf,
   asText,
   Field,
   redirect,
   type Steps,
   show,
   showBusy,
-  showWaiting,
+  showRefused,
   unlessBusy,
   type Visit,
   WorkFields,
@@ -46,9 +47,7 @@ export function mountSignIn({ page, form }: Steps, oidc: Oidc): void {
         return await showBusy(visit, outcome, signInPage, signInData(visit, { ...again, problem: 'busy' }))
       if (outcome.ok) return redirect(visit.reply, outcome)
       const data = signInData(visit, { ...again, ...waitingOf(outcome), problem: outcome.reason })
-      return outcome.reason === 'wrong_credentials'
-        ? await show(visit, signInPage, data, 422)
-        : await showWaiting(visit, signInPage, data)
+      return await showRefused(visit, signInPage, data)
     }
   })
   mountPasskeySignIn(form, oidc)
@@ -90,22 +89,22 @@ function findFaults(email: unknown, password: unknown): SignInData['faults'] {
   }
 }
 
-const signInData = (
-  { interaction: { uid, client, likelyEmail, reauthentication }, ctx }: Visit,
-  over: Partial<SignInData>
-): SignInData => ({
-  action: `/interaction/${uid}/sign-in`,
-  signUpUrl: `/interaction/${uid}/sign-up`,
-  resetUrl: `/reset-password?interaction=${encodeURIComponent(uid)}`,
-  passkeyAction: `/interaction/${uid}/sign-in/passkey`,
-  mailCodeUrl: ctx.config.mailSignIn ? `/interaction/${uid}/mail-code` : null,
-  again: reauthentication,
-  cancelAction: `/interaction/${uid}/cancel`,
-  clientName: client.name,
-  email: likelyEmail,
-  problem: null,
-  faults: {},
-  signals: null,
-  ...noWaiting,
-  ...over
-})
+const signInData = ({ interaction, ctx }: Visit, over: Partial<SignInData>): SignInData => {
+  const { uid, likelyEmail, reauthentication } = interaction
+  return {
+    action: `/interaction/${uid}/sign-in`,
+    signUpUrl: `/interaction/${uid}/sign-up`,
+    resetUrl: `/reset-password?interaction=${encodeURIComponent(uid)}`,
+    passkeyAction: `/interaction/${uid}/sign-in/passkey`,
+    mailCodeUrl: ctx.config.mailSignIn ? `/interaction/${uid}/mail-code` : null,
+    again: reauthentication,
+    cancelAction: `/interaction/${uid}/cancel`,
+    client: applicationOf(interaction),
+    email: likelyEmail,
+    problem: null,
+    faults: {},
+    signals: null,
+    ...noWaiting,
+    ...over
+  }
+}

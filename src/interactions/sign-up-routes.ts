@@ -6,13 +6,14 @@ import type { Oidc } from '../oidc/oidc.ts'
 import { signUpAndWait } from './service.ts'
 import { type SignUpData, signUpPage } from './views.ts'
 import {
+  applicationOf,
   asText,
   Field,
   redirect,
   type Steps,
   show,
   showBusy,
-  showWaiting,
+  showRefused,
   unlessBusy,
   type Visit,
   WorkFields,
@@ -42,19 +43,16 @@ export function mountSignUp({ page, form }: Steps, oidc: Oidc): void {
       if ('faults' in outcome)
         return await show(visit, signUpPage, signUpData(visit, { ...again, faults: outcome.faults }), 422)
       const data = signUpData(visit, { ...again, ...waitingOf(outcome), problem: outcome.reason })
-      return await showWaiting(visit, signUpPage, data)
+      return await showRefused(visit, signUpPage, data)
     }
   })
 }
 
-const signUpData = (
-  { interaction: { uid, client, likelyEmail }, ctx }: Visit,
-  over: Partial<SignUpData>
-): SignUpData => ({
-  action: `/interaction/${uid}/sign-up`,
-  signInUrl: `/interaction/${uid}/sign-in`,
-  clientName: client.name,
-  email: likelyEmail,
+const signUpData = ({ interaction, ctx }: Visit, over: Partial<SignUpData>): SignUpData => ({
+  action: `/interaction/${interaction.uid}/sign-up`,
+  signInUrl: `/interaction/${interaction.uid}/sign-in`,
+  client: applicationOf(interaction),
+  email: interaction.likelyEmail,
   name: '',
   problem: null,
   faults: {},

@@ -10,7 +10,7 @@ import {
   remember,
   type Steps,
   show,
-  showWaiting,
+  showRefused,
   type Visit,
   WorkFields,
   waitingCookie,
@@ -41,9 +41,7 @@ export function mountVerifyEmail({ page, form }: Steps, oidc: Oidc): void {
       })
       if (outcome.ok) return redirect(visit.reply, outcome)
       const data = verifyData(visit, { ...waitingOf(outcome), problem: outcome.reason })
-      return outcome.reason === 'too_many' || outcome.reason === 'work_needed'
-        ? await showWaiting(visit, verifyEmailPage, data)
-        : await show(visit, verifyEmailPage, data, 422)
+      return await showRefused(visit, verifyEmailPage, data)
     }
   })
   form('verify-email/resend', {

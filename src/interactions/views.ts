@@ -1,8 +1,16 @@
 // What the pages of a sign-in may show, and its words.
+import type { RegisteredBy } from '../clients/model.ts'
 import type { PasswordFault } from '../credentials/model.ts'
-import { definePage, webUrl } from '../http/view.ts'
+import { definePage } from '../http/view.ts'
 import { noWaiting, type Waiting, waitInWords, waitingTexts } from '../http/waiting.ts'
 import type { DescribedDetail } from '../oidc/details-model.ts'
+import {
+  type Application,
+  presentApplication,
+  sampleApplication,
+  sampleApplicationWithLogo
+} from './application-views.ts'
+import { describeClaim, describeScope } from './scope-model.ts'
 
 /** Samples of what a page says to who tried too often. */
 const waiting: Waiting = { retryAfterSeconds: 120, challenge: null }
@@ -17,7 +25,7 @@ export type SignInData = Waiting & {
   mailCodeUrl: string | null
   /** Whoever is signed in proves it anew. */
   again: boolean
-  clientName: string
+  client: Application
   email: string
   problem: null | 'wrong_credentials' | 'passkey_refused' | 'too_many' | 'work_needed' | 'busy'
   faults: { email?: 'missing' | 'invalid'; password?: 'missing' }
@@ -40,7 +48,7 @@ const signIn: SignInData = {
   passkeyAction: '/interaction/Ab3/sign-in/passkey',
   mailCodeUrl: null,
   again: false,
-  clientName: 'Tidewater Photos',
+  client: sampleApplication,
   email: '',
   problem: null,
   faults: {},
@@ -53,6 +61,7 @@ export const signInPage = definePage<SignInData>(
   'interactions/sign-in',
   {
     fresh: signIn,
+    'with-logo': { ...signIn, client: sampleApplicationWithLogo },
     'wrong-credentials': { ...signIn, email: 'ines.moreau@example.org', problem: 'wrong_credentials' },
     'with-mail': { ...signIn, mailCodeUrl: '/interaction/Ab3/mail-code' },
     again: { ...signIn, email: 'ines.moreau@example.org', again: true },
@@ -68,6 +77,7 @@ export const signInPage = definePage<SignInData>(
     'invalid-email': { ...signIn, email: 'ines.moreau', faults: { email: 'invalid' } }
   },
   data => ({
+    client: presentApplication(data.client),
     problemText:
       data.problem &&
       {
@@ -88,7 +98,7 @@ export const signInPage = definePage<SignInData>(
 export type SignUpData = Waiting & {
   action: string
   signInUrl: string
-  clientName: string
+  client: Application
   email: string
   name: string
   problem: null | 'work_needed' | 'busy'
@@ -103,7 +113,7 @@ export type SignUpData = Waiting & {
 const signUp: SignUpData = {
   action: '/interaction/Ab3/sign-up',
   signInUrl: '/interaction/Ab3/sign-in',
-  clientName: 'Tidewater Photos',
+  client: sampleApplication,
   email: '',
   name: '',
   problem: null,
@@ -118,6 +128,7 @@ export const signUpPage = definePage<SignUpData>(
   'interactions/sign-up',
   {
     fresh: signUp,
+    'with-logo': { ...signUp, client: sampleApplicationWithLogo },
     empty: { ...signUp, faults: { email: 'missing', name: 'missing', password: 'missing' } },
     invalid: {
       ...signUp,
@@ -137,7 +148,8 @@ export const signUpPage = definePage<SignUpData>(
     busy: { ...signUpAgain, problem: 'busy' },
     'work-needed': { ...signUpAgain, problem: 'work_needed', ...working }
   },
-  ({ problem, faults, ...wait }) => ({
+  ({ client, problem, faults, ...wait }) => ({
+    client: presentApplication(client),
     problemText: problem && { ...waitingTexts(wait), busy }[problem],
     faultTexts: {
       email: faults.email && emailFaults[faults.email],
@@ -212,46 +224,34 @@ export const verifyEmailPage = definePage<VerifyEmailData>(
   })
 )
 
+/** Where a browser goes on to: a site, a program on the person's device, or nowhere, where another device waits. */
+export type WayBack = { to: 'site'; host: string } | { to: 'this_device' } | { to: 'nowhere' }
+
 export type ConsentData = {
   action: string
-  client: {
-    name: string
-    host: string
-    logoUrl: string | null
-    policyUrl: string | null
-    termsUrl: string | null
-  }
+  client: Application
+  /** Nobody here vouches for it; null: the operator does. */
+  selfRegistered: { by: Exclude<RegisteredBy, 'operator'>; returnsTo: WayBack } | null
   accountName: string
   accountEmail: string
   scopes: string[]
+  /** What the operator says of scopes of their own. */
+  described: Record<string, string | null>
+  /** Claims that are asked for by name. */
+  claims: string[]
   resources: { name: string; scopes: string[] }[]
   details: DescribedDetail[]
 }
 
-const scopeWords: Record<string, { title: string; detail: string }> = {
-  openid: { title: 'Know that it is you', detail: 'A number that stands for your account' },
-  profile: { title: 'See your profile', detail: 'Your name and what else you put there' },
-  email: { title: 'See your email address', detail: 'And that you have confirmed it' },
-  address: { title: 'See your postal address', detail: '' },
-  phone: { title: 'See your phone number', detail: '' },
-  offline_access: {
-    title: 'Stay connected',
-    detail: 'Keep this access while you are not using the application'
-  }
-}
-
 const consent: ConsentData = {
   action: '/interaction/Ab3/consent',
-  client: {
-    name: 'Tidewater Photos',
-    host: 'photos.tidewater.example',
-    logoUrl: null,
-    policyUrl: 'https://photos.tidewater.example/privacy',
-    termsUrl: 'https://photos.tidewater.example/terms'
-  },
+  client: sampleApplication,
+  selfRegistered: null,
   accountName: 'Inès Moreau',
   accountEmail: 'ines.moreau@example.org',
   scopes: ['openid', 'profile', 'email', 'offline_access'],
+  described: {},
+  claims: [],
   resources: [],
   details: []
 }
@@ -262,8 +262,10 @@ export const consentPage = definePage<ConsentData>(
     usual: consent,
     everything: {
       ...consent,
-      client: { ...consent.client, logoUrl: 'https://photos.tidewater.example/logo.png' },
-      scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access', 'photos.archive'],
+      client: sampleApplicationWithLogo,
+      scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access', 'photos.archive', 'org'],
+      described: { org: 'See which department you work in' },
+      claims: ['phone_number'],
       resources: [{ name: 'Photo storage', scopes: ['photos:read', 'photos:write'] }]
     },
     'resource-alone': {
@@ -271,6 +273,30 @@ export const consentPage = definePage<ConsentData>(
       client: { ...consent.client, policyUrl: null, termsUrl: null },
       scopes: [],
       resources: [{ name: 'urn:demo:api', scopes: ['read'] }]
+    },
+    'registered-itself': {
+      ...consent,
+      selfRegistered: { by: 'registration', returnsTo: { to: 'site', host: 'photos.tidewater.example' } }
+    },
+    'on-this-device': {
+      ...consent,
+      client: { ...consent.client, host: 'localhost:33418' },
+      selfRegistered: { by: 'registration', returnsTo: { to: 'this_device' } }
+    },
+    'described-by-a-document': {
+      ...consent,
+      scopes: [],
+      resources: [{ name: 'Weather tools', scopes: [] }],
+      selfRegistered: { by: 'client_id_metadata_document', returnsTo: { to: 'this_device' } }
+    },
+    'on-another-device': {
+      ...consent,
+      selfRegistered: { by: 'registration', returnsTo: { to: 'nowhere' } }
+    },
+    'nothing-but-in': {
+      ...consent,
+      scopes: [],
+      selfRegistered: { by: 'registration', returnsTo: { to: 'site', host: 'photos.tidewater.example' } }
     },
     'with-details': {
       ...consent,
@@ -289,20 +315,16 @@ export const consentPage = definePage<ConsentData>(
       ]
     }
   },
-  ({ client, scopes }) => ({
-    client: {
-      ...client,
-      initial: [...client.name][0]?.toUpperCase() ?? '?',
-      logoUrl: webUrl(client.logoUrl),
-      policyUrl: webUrl(client.policyUrl),
-      termsUrl: webUrl(client.termsUrl)
-    },
-    permissions: scopes.map(scope =>
-      Object.hasOwn(scopeWords, scope)
-        ? scopeWords[scope]
-        : { title: scope, detail: 'A permission of this name' }
-    )
-  })
+  ({ client, scopes, described, claims, resources, details }) => {
+    const nothing = scopes.length + claims.length + resources.length + details.length === 0
+    return {
+      client: presentApplication(client),
+      permissions: [
+        ...(nothing ? ['openid'] : scopes).map(scope => describeScope(scope, described)),
+        ...claims.map(describeClaim)
+      ]
+    }
+  }
 )
 
 /** Shown where a confirmed address's sign-in goes on in another browser, or is over. */

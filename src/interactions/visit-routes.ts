@@ -6,7 +6,7 @@ import { ownClientId } from '../clients/model.ts'
 import type { Context } from '../context.ts'
 import { HashingBusy } from '../credentials/hashing-queue.ts'
 import type { ProofOfWork } from '../credentials/proof-of-work-model.ts'
-import { requireCsrf } from '../http/csrf.ts'
+import { ownForm, requireCsrf } from '../http/csrf.ts'
 import { InteractionExpired, withFacts } from '../http/errors.ts'
 import { asText, Field, remember } from '../http/form-fields.ts'
 import { requestContext } from '../http/request-context.ts'
@@ -19,6 +19,7 @@ import { hashToken } from '../lib/tokens.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { applicationCookie, homeOf, type Interaction, readInteraction } from '../oidc/service.ts'
 import { deviceDays } from '../sessions/device-model.ts'
+import type { Application } from './application-views.ts'
 import { mayShow, type StepPage } from './model.ts'
 import { goOn, type Onward, progressOf } from './service.ts'
 
@@ -61,9 +62,9 @@ export function createSteps(app: FastifyInstance, service: Context, oidc: Oidc):
     },
     form: (path, { step, body, act }) => {
       const options = {
+        ...ownForm,
         schema: { params: InteractionParams, body },
-        preValidation: [takeTurn, requireOwnForm],
-        config: { rateLimit: {} }
+        preValidation: [takeTurn, requireOwnForm]
       }
       typed.post(`/interaction/:uid/${path}`, options, async (request, reply) => {
         const visit = await visitOf({ service, oidc }, request, reply)
@@ -143,6 +144,15 @@ export async function unlessBusy<T>(work: Promise<T>): Promise<T | HashingBusy> 
   }
 }
 
+/** What pages show of the application. */
+export const applicationOf = ({ client }: Interaction): Application => ({
+  name: client.name,
+  host: client.host,
+  logoUrl: client.logoUri,
+  policyUrl: client.policyUri,
+  termsUrl: client.tosUri
+})
+
 /** Chrome holds redirects after a form to form-action, and the last of them goes to the application. */
 export async function show<Data extends object>(
   { reply, interaction }: Visit,
@@ -150,16 +160,22 @@ export async function show<Data extends object>(
   data: Data,
   status = 200
 ): Promise<FastifyReply> {
-  const source = sourceOf(interaction.redirectUri)
-  return await sendPage(reply, page, data, { status, formAction: source === null ? [] : [source] })
+  const sources = (uri: string | null) =>
+    [uri === null ? null : sourceOf(uri)].filter(source => source !== null)
+  return await sendPage(reply, page, data, {
+    status,
+    formAction: sources(interaction.redirectUri),
+    imgSrc: sources(interaction.client.logoUri)
+  })
 }
 
-/** The page again, for who has to wait or to work first. */
-export async function showWaiting<Data extends Waiting>(
+/** The page again, for who is refused: 429 where they have to wait or to work first. */
+export async function showRefused<Data extends Waiting>(
   visit: Visit,
   page: Page<Data>,
   data: Data
 ): Promise<FastifyReply> {
+  if (data.retryAfterSeconds === 0) return await show(visit, page, data, 422)
   visit.reply.header('retry-after', data.retryAfterSeconds)
   return await show(visit, page, data, 429)
 }

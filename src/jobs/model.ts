@@ -22,6 +22,18 @@ export type Queue = {
   deadLetter?: string
 }
 
+/** What an account's owner should hear of before long. */
+const alarm: Omit<Queue, 'name'> = {
+  retryLimit: 5,
+  retryDelay: 5,
+  retryDelayMax: 600,
+  expireInSeconds: 60,
+  deleteAfterSeconds: 3600,
+  policy: 'standard',
+  notify: true,
+  pollSeconds: 60
+}
+
 /** A queue named as `deadLetter` stands before the queue that names it. */
 export const queues: Queue[] = [
   {
@@ -48,9 +60,11 @@ export const queues: Queue[] = [
     pollSeconds: 10,
     deadLetter: 'mail-failed'
   },
+  { name: 'guessing-slowed', ...alarm },
+  { name: 'new-device', ...alarm },
   {
-    name: 'guessing-slowed',
-    retryLimit: 5,
+    name: 'logout',
+    retryLimit: 10,
     retryDelay: 5,
     retryDelayMax: 600,
     expireInSeconds: 60,
@@ -60,15 +74,36 @@ export const queues: Queue[] = [
     pollSeconds: 60
   },
   {
-    name: 'new-device',
+    name: 'logout-notice-failed',
     retryLimit: 5,
-    retryDelay: 5,
+    retryDelay: 10,
     retryDelayMax: 600,
+    expireInSeconds: 60,
+    deleteAfterSeconds: 86400,
+    policy: 'standard',
+    notify: true,
+    pollSeconds: 60
+  },
+  {
+    // About three hours: an application that is down longer has lost its own sessions too.
+    name: 'logout-notice',
+    retryLimit: 12,
+    retryDelay: 5,
+    retryDelayMax: 3600,
     expireInSeconds: 60,
     deleteAfterSeconds: 3600,
     policy: 'standard',
     notify: true,
-    pollSeconds: 60
+    pollSeconds: 30,
+    deadLetter: 'logout-notice-failed'
+  },
+  {
+    // A client may ask by itself for as long as its request lasts, ten minutes; a notice after that tells it nothing.
+    name: 'backchannel-ping',
+    ...alarm,
+    retryLimit: 8,
+    retryDelay: 2,
+    retryDelayMax: 60
   },
   {
     // Not retried: the next turn is already queued when one starts.

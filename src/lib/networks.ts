@@ -36,3 +36,10 @@ export function networkOf(ip: string): string {
     .map(group => Number.parseInt(group, 16).toString(16))
     .join(':')}::/64`
 }
+
+/** Whether two addresses surely stand for different networks: of one family, for one household may have an address of each. */
+export function inOtherNetworks(a: string | null, b: string | null): boolean {
+  if (a === null || b === null) return false
+  const [one, other] = [networkOf(a), networkOf(b)]
+  return isIPv6(one.replace(/\/64$/, '')) === isIPv6(other.replace(/\/64$/, '')) && one !== other
+}

@@ -1,5 +1,4 @@
 // Sends through an SMTP server. Nothing of a mail is ever joined into a header or a command by us.
-import { createTransport } from 'nodemailer'
 import type { Config } from '../config/schema.ts'
 import type { Context } from '../context.ts'
 import { isLoopback } from '../lib/urls.ts'
@@ -20,7 +19,7 @@ export function createSmtpTransport(
 ): MailTransport {
   const from = parseSender(config.mailFrom)
   const host = new URL(config.issuer).hostname
-  const smtp = createTransport({
+  const options = {
     ...timeouts,
     url: config.smtpUrl,
     pool: true,
@@ -28,12 +27,16 @@ export function createSmtpTransport(
     requireTLS: carriesPasswordAcrossNetwork(new URL(config.smtpUrl)),
     disableFileAccess: true,
     disableUrlAccess: true
-  })
+  }
+  // With the first mail: the library takes 3 MB, and an installation may mail nothing for hours.
+  const open = async () => (await import('nodemailer')).createTransport(options)
+  let smtp: ReturnType<typeof open> | null = null
   return {
     send: async ({ id, to, subject, text, html }) => {
       if (!isPlainAddress(to)) throw new MailRefused('the recipient is not one plain address')
       try {
-        await smtp.sendMail({
+        smtp ??= open()
+        await (await smtp).sendMail({
           from,
           // As an object: a header's string would be parsed as a list, with display names and comments.
           to: { name: '', address: to },
@@ -51,7 +54,7 @@ export function createSmtpTransport(
         throw refusalOf(error) ?? error
       }
     },
-    close: () => smtp.close()
+    close: () => void smtp?.then(opened => opened.close())
   }
 }
 

@@ -3,8 +3,8 @@
 import { deriveKey, open, seal } from '../lib/sealed-box.ts'
 import type { Payload } from './model.ts'
 
-/** returnTo ends in the uid; parJti is the pushed request's one-time reference, with the prefix its request_uri. */
-const secretMembers = ['returnTo', 'parJti'] as const
+/** returnTo ends in the uid; parJti is the pushed request's one-time reference, with the prefix its request_uri; deviceCode a device's. */
+const secretMembers = ['returnTo', 'parJti', 'deviceCode'] as const
 
 const keyOf = (uid: string) => deriveKey(Buffer.from(uid), 'interaction')
 const context = 'interaction'

@@ -3,7 +3,9 @@
 import type { AccountFacts } from '../accounts/facts-model.ts'
 import type { FactorFacts } from '../credentials/factor-model.ts'
 import type { Proof } from '../credentials/proof-model.ts'
+import type { Memberships } from '../roles/membership-model.ts'
 import { type AuthorizationDetail, detailsBeyond } from './details-model.ts'
+import type { RegisteredClient } from './registry.ts'
 
 export type Payload = Record<string, unknown>
 
@@ -48,6 +50,24 @@ export type StoredInteraction = {
   grant: Payload | null
 }
 
+/** Who acts, and for whom that one acted in turn: the newest first. @see RFC 8693 §4.1 */
+export type Actor = { sub: string; act?: Actor }
+
+/** How and when the person behind a token proved who they are; empty for a client by itself. @see RFC 9068 §2.2.1 */
+export type SignInFacts = { acr?: string; auth_time?: number }
+
+/** What a token by exchange takes over from the token that it is made from. */
+export type Exchange = {
+  /** The grant that it lives and dies with, given to the client that had the first token; null: a client spoke for itself. */
+  grantId: string | null
+  /** The session that it ends with, if it does. */
+  sessionUid: string | null
+  /** The client that is spoken for; null: a person is. */
+  subjectClientId: string | null
+  act: Actor | null
+  signIn: SignInFacts
+}
+
 export type TokenKind = 'AccessToken' | 'ClientCredentials' | 'RefreshToken'
 
 export type StoredToken = {
@@ -60,6 +80,8 @@ export type StoredToken = {
   grant: Payload | null
   clientId: string
   account: AccountFacts | null
+  /** Read along only where some claim tells of them. */
+  memberships?: Memberships | null
   /** The session that the token ends with, if it does. */
   sessionUid: string | null
   session: { accountId: string; grantId: string | null; sid: string | null } | null
@@ -99,4 +121,17 @@ export function missingConsent(given: Consent | null, wanted: Consent): Consent 
   }
   const count = missing.scopes.length + missing.claims.length + Object.keys(missing.resources).length
   return count + details.length === 0 ? null : missing
+}
+
+/** Whether a stored grant is there and has not ended. */
+export const isGrantStanding = (grant: Payload | null, now: Date): boolean =>
+  grant !== null && Number(grant.exp) * 1000 > now.getTime()
+
+/** A client sees its own tokens; one that guards a resource sees the tokens for it. @see RFC 7662 §4 */
+export function mayIntrospect(
+  client: Pick<RegisteredClient, 'clientId' | 'introspection' | 'resources'>,
+  token: { clientId?: string | undefined; aud?: string | string[] | undefined }
+): boolean {
+  if (token.clientId === client.clientId) return true
+  return client.introspection && typeof token.aud === 'string' && client.resources.includes(token.aud)
 }

@@ -5,15 +5,21 @@ import { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
 import { PostgresError } from '../db/connect.ts'
+import { addressOf } from '../http/request-context.ts'
+import { flushWithNotices } from './back-channel-logout.ts'
 import { allowFormDestination } from './form-posts.ts'
+import { graceSeconds } from './lifetimes.ts'
 import { finishMetadata } from './metadata.ts'
 import type { Oidc } from './oidc.ts'
+import { slowDown } from './polling.ts'
 import { finishUserinfo, protectedResourcePath } from './protected-resource.ts'
 import { routes } from './provider.ts'
+import { noteUse } from './registered-use.ts'
+import { mountRegistration } from './registration-routes.ts'
 import { findLostSuccessor, LostRotation } from './rotation.ts'
 import { settleSession } from './session-adapters.ts'
-import { introspectStructuredToken } from './structured-tokens.ts'
-import { createUnit, currentUnit, flushUnit, inUnit } from './unit-of-work.ts'
+import { answerForStructuredToken } from './structured-tokens.ts'
+import { createUnit, currentUnit, inUnit, type UnitOfWork } from './unit-of-work.ts'
 
 /** What the library is asked for once, and is then answered from memory. */
 export const metadataPaths = [
@@ -29,14 +35,21 @@ const paths: [string[], string[]][] = [
       routes.authorization,
       `${routes.authorization}/:uid`,
       routes.end_session,
-      `${routes.end_session}/success`
+      `${routes.end_session}/success`,
+      `${routes.code_verification}/:uid`
     ]
   ],
   [['GET', 'POST', 'OPTIONS'], [routes.userinfo]],
   [['POST'], [`${routes.end_session}/confirm`]],
   [
     ['POST', 'OPTIONS'],
-    [routes.token, routes.introspection, routes.revocation, routes.pushed_authorization_request]
+    [
+      routes.token,
+      routes.introspection,
+      routes.revocation,
+      routes.pushed_authorization_request,
+      routes.device_authorization
+    ]
   ]
 ]
 
@@ -46,7 +59,10 @@ export async function mountProvider(app: FastifyInstance, oidc: Oidc): Promise<v
     // The library reads the body itself.
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', (_request, _payload, done) => done(null))
-    for (const [method, urls] of paths)
+    const all: typeof paths = oidc.ctx.config.ciba
+      ? [...paths, [['POST'], [routes.backchannel_authentication]]]
+      : paths
+    for (const [method, urls] of all)
       for (const url of urls)
         scope.route({
           method,
@@ -57,6 +73,7 @@ export async function mountProvider(app: FastifyInstance, oidc: Oidc): Promise<v
   })
   await app.register(async scope => turnPostsToGets(scope))
   await app.register(async scope => serveMetadata(scope, oidc))
+  if (oidc.ctx.config.registration.mode !== 'off') await mountRegistration(app, oidc)
 }
 
 /**
@@ -78,12 +95,22 @@ function turnPostsToGets(scope: FastifyInstance): void {
 }
 
 function handOver(oidc: Oidc, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const { raw } = reply
-  for (const name of Object.keys(oidc.headers)) raw.setHeader(name, oidc.headers[name] ?? '')
-  reply.hijack()
+  const unit = createUnit(oidc.ctx.now())
+  // First: the headers that tell the address behind a proxy are gone afterwards.
+  const ip = addressOf(request)
+  unit.asker = () => ({ id: request.id, ip, userAgent: request.headers['user-agent'] ?? '' })
   pinHost(request.raw, isForCertificates(oidc, request) ? oidc.mtlsOrigin : oidc.issuer)
-  Object.assign(request.raw, { id: request.id })
-  inUnit(createUnit(oidc.ctx.now()), () => oidc.current().callback(request.raw, raw))
+  return letAnswer(oidc, { raw: Object.assign(request.raw, { id: request.id }), reply, unit })
+}
+
+/** Has the library answer `raw`, whose host is pinned and which need not be the request that came, by way of `reply`. */
+export function letAnswer(
+  oidc: Oidc,
+  { raw, reply, unit }: { raw: IncomingMessage; reply: FastifyReply; unit: UnitOfWork }
+): FastifyReply {
+  for (const name of Object.keys(oidc.headers)) reply.raw.setHeader(name, oidc.headers[name] ?? '')
+  reply.hijack()
+  inUnit(unit, () => oidc.current().callback(raw, reply.raw))
   return reply
 }
 
@@ -116,22 +143,24 @@ export function pinHost(raw: IncomingMessage, issuer: URL): void {
 export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
   provider.use(async (ctx, next) => {
     await next()
-    await introspectStructuredToken(oidc, ctx as KoaContextWithOIDC)
+    await answerForStructuredToken(oidc, ctx as KoaContextWithOIDC)
     finishMetadata(ctx as KoaContextWithOIDC, oidc.ctx.config)
     finishUserinfo(ctx as KoaContextWithOIDC, oidc.ctx.config)
     allowFormDestination(ctx as KoaContextWithOIDC)
+    // Koa calls nothing text/plain, which libraries refuse as an answer to a revocation (RFC 7009 §2.2, RFC 9110 §8.3).
+    if (ctx.body === '') ctx.remove('content-type')
+    await slowDown(oidc, ctx as KoaContextWithOIDC)
     const unit = currentUnit()
     settleSession()
+    noteUse(oidc, ctx as KoaContextWithOIDC)
     try {
-      await flushUnit(oidc.ctx.sql, unit, { failed: ctx.status >= 400 })
+      await flushWithNotices(oidc.ctx, unit, { failed: ctx.status >= 400 })
     } catch (error) {
       if (!(error instanceof LostRotation)) return answerFault(oidc, ctx as KoaContextWithOIDC, error)
       try {
-        unit.successor = await findLostSuccessor(
-          oidc.ctx.sql,
-          { now: oidc.ctx.now, ...oidc.ctx.config },
-          error.value
-        )
+        const seconds = graceSeconds(oidc.ctx.config, (ctx as KoaContextWithOIDC).oidc.client)
+        const clock = { now: oidc.ctx.now, graceSeconds: seconds }
+        unit.successor = await findLostSuccessor(oidc.ctx.sql, clock, error.value)
       } catch (gone) {
         return answerFault(oidc, ctx as KoaContextWithOIDC, gone)
       }
@@ -203,6 +232,8 @@ function serveMetadata(scope: FastifyInstance, oidc: Oidc): void {
         .headers({
           'access-control-allow-origin': '*',
           'access-control-allow-methods': 'GET',
+          // Scripts of MCP clients send their protocol's version along.
+          'access-control-allow-headers': '*',
           'access-control-max-age': '3600'
         })
         .send()

@@ -81,6 +81,12 @@ function words(
       explanation: 'It was finished already, stayed open for too long, or was begun in another browser.',
       nextStep: 'Go back to the application that you want to use and sign in from there.'
     }
+  if (cause.name === 'DeviceCodeTaken')
+    return {
+      title: 'This code was used already',
+      explanation: 'Somebody has confirmed or refused it in the meantime, perhaps you in another window.',
+      nextStep: 'Look at your device. If it still waits, have it show a new code.'
+    }
   if (error === 'server_error' || error === 'temporarily_unavailable')
     return {
       title: 'Something went wrong here',

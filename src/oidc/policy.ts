@@ -29,6 +29,13 @@ export function wantedConsent(ctx: KoaContextWithOIDC): Consent {
   }
 }
 
+/** A grant, as yet empty, that lasts as long as the client's tokens may. */
+export function createGrant(provider: Provider, accountId: string, client: RegisteredClient): Grant {
+  const grant = new provider.Grant({ accountId })
+  grant.client = client
+  return grant
+}
+
 /** Puts what was agreed to into a grant. */
 export function fillGrant(grant: Grant, consent: Consent): void {
   if (consent.scopes.length > 0) grant.addOIDCScope(consent.scopes.join(' '))
@@ -70,8 +77,9 @@ export const createLoadExistingGrant =
       ? { ...wanted, details: [] }
       : await findConsent(sql, account.accountId, client.clientId)
     if (missingConsent(given, wanted) !== null) return own
-    const Grant = provider().Grant
-    const grant = own ?? new Grant({ accountId: account.accountId, clientId: client.clientId })
+    // Who asks for nothing lacks nothing, and would be let in unseen.
+    if (given === null && client.registered_by !== undefined) return own
+    const grant = own ?? createGrant(provider(), account.accountId, client)
     fillGrant(grant, wanted)
     // Our own pages are granted nothing that would have to be kept.
     if (client.clientId !== ownClientId) await grant.save()
@@ -107,6 +115,18 @@ export function createInteractionPolicy() {
           client.applicationType === 'native' && !client.first_party && oidc.result?.consent === undefined
         )
       }
+    )
+  )
+  // Nobody but the person vouches for an application that registered itself, so they see it once, whatever it asks for.
+  checks?.add(
+    new interactionPolicy.Check(
+      'registered_client_prompt',
+      'the End-User has not agreed to this client yet',
+      'consent_required',
+      ({ oidc }) =>
+        (oidc.client as RegisteredClient).registered_by !== undefined &&
+        oidc.result?.consent === undefined &&
+        oidc.entities.Grant?.jti === undefined
     )
   )
   return policy

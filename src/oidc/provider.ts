@@ -1,6 +1,7 @@
 // Builds oidc-provider from the settings and the signing keys. A changed key set means a new instance, swapped in whole.
 import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-provider'
-import { authMethods } from '../clients/model.ts'
+import { authMethods, openidScopes, responseTypes } from '../clients/model.ts'
+import type { Config } from '../config/schema.ts'
 import type { Context } from '../context.ts'
 import { acrLevels } from '../credentials/proof-model.ts'
 import type { Sql } from '../db/connect.ts'
@@ -12,9 +13,23 @@ import { hashToken } from '../lib/tokens.ts'
 import { toSeconds } from '../sessions/model.ts'
 import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
-import { claimsByScope, createFindAccount } from './claims.ts'
+import { deferLogoutTokens } from './back-channel-logout.ts'
+import { createCiba, requestSeconds } from './ciba.ts'
+import { claimsWith, createExtraTokenClaims, createFindAccount } from './claims.ts'
+import type { CustomClaims } from './custom-claims.ts'
+import { fillScope } from './default-scope.ts'
+import { completeDeviceFlow, deviceFlow } from './device-flow.ts'
 import { fapi, isFapi } from './fapi.ts'
+import {
+  accessTokenSeconds,
+  graceSeconds,
+  grantSeconds,
+  idTokenSeconds,
+  refreshTokenSeconds
+} from './lifetimes.ts'
+import { mayIntrospect } from './model.ts'
 import { createMtls } from './mtls.ts'
+import { createPairwiseIdentifier } from './pairwise.ts'
 import { createInteractionPolicy, createLoadExistingGrant } from './policy.ts'
 import { authenticationFacts } from './protected-resource.ts'
 import {
@@ -26,14 +41,14 @@ import {
 } from './registry.ts'
 import { insertReplayMark } from './repository.ts'
 import { createRichAuthorization, type DetailChecks } from './rich-authorization.ts'
+import { createRotationPolicy } from './rotation.ts'
 import {
   createAssertionCheck,
   createSignedMessages,
   enabledAlgs,
   signedResponseDefaults
 } from './signed-messages.ts'
-import { mayIntrospect } from './structured-tokens.ts'
-import { currentUnit } from './unit-of-work.ts'
+import { exchangedClaims, nameOrigin } from './token-origin.ts'
 
 /** Where the protocol's endpoints are. */
 export const routes = {
@@ -44,8 +59,20 @@ export const routes = {
   introspection: '/introspect',
   revocation: '/revoke',
   end_session: '/session/end',
-  pushed_authorization_request: '/par'
+  pushed_authorization_request: '/par',
+  device_authorization: '/device/auth',
+  code_verification: '/device',
+  backchannel_authentication: '/backchannel'
 }
+
+/** Where applications register themselves: ours, since the library's knows nothing of our checks. */
+export const registrationPath = '/register'
+
+/** What the library does not know of. @see RFC 8414 §2, OAuth Client ID Metadata Document §5 */
+const ownDiscovery = ({ issuer, registration, clientIdMetadata }: Config) => ({
+  ...(registration.mode === 'off' ? {} : { registration_endpoint: `${issuer}${registrationPath}` }),
+  ...(clientIdMetadata.enabled ? { client_id_metadata_document_supported: true } : {})
+})
 
 /** How the library's own moments become pages: the texts are ours, the forms are its. */
 export type ProtocolPages = {
@@ -54,28 +81,45 @@ export type ProtocolPages = {
   renderSignedOut: (ctx: KoaContextWithOIDC) => Promise<void>
 }
 
+export type ProviderParts = {
+  pages: ProtocolPages
+  lookups: Sql
+  details: DetailChecks
+  customClaims: CustomClaims
+}
+
 export type ProviderInstance = { provider: Provider; registry: Registry }
 
 /** `keys` in the key store's order: the first that fits signs. */
 export function createProvider(
   ctx: Context,
   keys: PrivateJwk[],
-  { pages, lookups, details }: { pages: ProtocolPages; lookups: Sql; details: DetailChecks }
+  { pages, lookups, details, customClaims }: ProviderParts
 ): ProviderInstance {
   const { config, now } = ctx
   const secure = config.issuer.startsWith('https:')
-  const storage: Storage = { lookups, now, ...config }
   const instance: { provider?: Provider; registry?: Registry } = {}
+  const storage: Storage = {
+    lookups,
+    now,
+    ...config,
+    memberships: customClaims.memberships,
+    graceSecondsOf: async clientId => graceSeconds(config, await instance.registry?.clients.find(clientId))
+  }
+  const extraTokenClaims = createExtraTokenClaims(lookups, customClaims)
   const provider = new Provider(config.issuer, {
     adapter: createAdapter(storage) as never,
     jwks: { keys: keys as never },
     routes,
-    claims: claimsByScope,
-    scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'],
+    discovery: ownDiscovery(config),
+    claims: claimsWith(customClaims),
+    scopes: [...openidScopes, ...Object.keys(customClaims.scopes)],
     // `none` is what our own account pages ask with: a session is all that they need.
-    responseTypes: ['code', 'none'],
+    responseTypes: [...(config.conformance ? responseTypes : ['code' as const]), 'none'],
     acrValues: [...acrLevels],
-    findAccount: createFindAccount(lookups),
+    subjectTypes: ['public', 'pairwise'],
+    pairwiseIdentifier: createPairwiseIdentifier(config),
+    findAccount: createFindAccount(lookups, customClaims),
     loadExistingGrant: createLoadExistingGrant(lookups, () => provider),
     interactions: {
       policy: createInteractionPolicy(),
@@ -100,8 +144,11 @@ export function createProvider(
     },
     extraClientMetadata: { properties: ownMetadata },
     clientAuthMethods: [...authMethods],
+    // Not an extra one: the one place where the library lets a parameter be filled in once the resources are known.
+    extraParams: { scope: fillScope },
     enabledJWA: enabledAlgs,
     assertJwtClientAuthClaimsAndHeader: createAssertionCheck(ctx),
+    pkce: { required: (_ctx, client) => needsPkce(client as RegisteredClient, config) },
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
@@ -111,6 +158,8 @@ export function createProvider(
         allowedPolicy: (_ctx, client, token) => mayIntrospect(client as RegisteredClient, token)
       },
       revocation: { enabled: true },
+      deviceFlow: deviceFlow(pages),
+      ciba: createCiba(ctx),
       dPoP: {
         enabled: true,
         nonceSecret: deriveKey(config.encryptionKey, 'dpop nonces'),
@@ -122,7 +171,7 @@ export function createProvider(
       richAuthorizationRequests: createRichAuthorization(details),
       resourceIndicators: {
         enabled: true,
-        defaultResource: (_ctx, _client, oneOf) => (oneOf?.length === 1 ? (oneOf[0] ?? []) : []) as string,
+        defaultResource: (_ctx, _client, oneOf) => (oneOf?.length === 1 ? oneOf[0] : oneOf) as string,
         getResourceServerInfo: async (_ctx, identifier, client) =>
           await resourceServer(
             ctx,
@@ -130,6 +179,7 @@ export function createProvider(
             client as RegisteredClient
           )
       },
+      backchannelLogout: { enabled: true },
       rpInitiatedLogout: {
         enabled: true,
         logoutSource: pages.renderSignOut,
@@ -138,16 +188,19 @@ export function createProvider(
     },
     // Refresh tokens for whoever registered for them; without offline_access they end with the browser session.
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
-    // Every use rotates, but for a retry that is answered with the successor there is.
-    rotateRefreshToken: ({ oidc }) =>
-      currentUnit().successor === null && (oidc.client as RegisteredClient).refresh_token_rotation !== false,
+    rotateRefreshToken: createRotationPolicy(ctx),
     // Signing out ends tokens; what was agreed to is kept in consents, so nothing is lost with the grant.
     revokeGrantPolicy: () => true,
+    formats: { customizers: { jwt: nameOrigin } },
     renderError: pages.renderError,
     // `null` is what any sandboxed page may call itself, and what URL calls an app's own scheme: nobody's origin.
     clientBasedCORS: (_ctx, origin, client) =>
       origin !== 'null' && (client.redirectUris ?? []).some(uri => URL.parse(uri)?.origin === origin),
-    extraTokenClaims: koa => authenticationFacts(koa),
+    extraTokenClaims: async (koa, token) => ({
+      ...(await extraTokenClaims(koa, token)),
+      ...authenticationFacts(koa),
+      ...exchangedClaims()
+    }),
     ttl: lifetimes(ctx),
     // Key sets, sector identifiers, notices: all through the guard.
     fetch: (url, options) => fetchOutbound(config, url as string, options as OutboundOptions),
@@ -155,26 +208,32 @@ export function createProvider(
   })
   // Our mount sets the forwarded headers from the issuer and nothing else reaches them.
   provider.proxy = true
-  instance.registry = createRegistry(ctx, provider)
+  instance.registry = createRegistry(ctx, provider, Object.keys(customClaims.scopes))
   takeReplayMarksAtOnce(provider, ctx)
+  deferLogoutTokens(provider)
+  completeDeviceFlow(provider)
   return { provider, registry: instance.registry }
 }
+
+/** Whoever has no secret or keeps to FAPI, always; others, unless their registration or the test suite's profile says otherwise. */
+const needsPkce = (client: RegisteredClient, { conformance }: Context['config']): boolean =>
+  client.clientAuthMethod === 'none' || isFapi(client) || (client.require_pkce ?? !conformance)
 
 function lifetimes({ config, now }: Context): NonNullable<Configuration['ttl']> {
   const seconds = () => toSeconds(now())
   return {
-    AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? config.accessTokenLifetimeSeconds,
-    ClientCredentials: (_ctx, token) =>
-      token.resourceServer?.accessTokenTTL ?? config.accessTokenLifetimeSeconds,
+    AccessToken: (_ctx, token, client) =>
+      token.resourceServer?.accessTokenTTL ?? accessTokenSeconds(config, client),
+    ClientCredentials: (_ctx, token, client) =>
+      token.resourceServer?.accessTokenTTL ?? accessTokenSeconds(config, client),
     AuthorizationCode: 60,
-    IdToken: config.idTokenLifetimeSeconds,
+    DeviceCode: config.deviceCodeLifetimeSeconds,
+    BackchannelAuthenticationRequest: requestSeconds,
+    IdToken: (_ctx, _token, client) => idTokenSeconds(config, client),
     Interaction: config.interactionLifetimeSeconds,
-    // A grant outlives every refresh token that it can have.
-    Grant: config.refreshTokenAbsoluteSeconds + 86_400,
-    RefreshToken: (_ctx, token) => {
-      const left = (token.iiat ?? seconds()) + config.refreshTokenAbsoluteSeconds - seconds()
-      return Math.max(1, Math.min(config.refreshTokenIdleSeconds, left))
-    },
+    Grant: (koa, grant) => grantSeconds(config, grant.client ?? koa?.oidc.client),
+    RefreshToken: (_ctx, token, client) =>
+      refreshTokenSeconds(config, client, seconds() - (token.iiat ?? seconds())),
     Session: (_ctx, session) => {
       const left = (session.loginTs ?? seconds()) + config.sessionAbsoluteSeconds - seconds()
       return Math.max(1, Math.min(config.sessionIdleSeconds, left))

@@ -1,13 +1,24 @@
 // Applications and resources as the protocol asks for them: in memory, loaded when first needed, dropped when they change.
 // The library's own cache holds a hundred and costs a look-up and a hash each time.
-import { type Client, errors, type Provider, type ResourceServer } from 'oidc-provider'
-import { allowedScopes, ownClientId, type Resource, type SecurityProfile } from '../clients/model.ts'
+import { type Client, errors, Provider, type ResourceServer } from 'oidc-provider'
+import type { ExchangePolicy } from '../clients/exchange-model.ts'
+import { isClientIdUrl } from '../clients/metadata-document-model.ts'
+import {
+  allowedScopes,
+  ownClientId,
+  type RegisteredBy,
+  type Resource,
+  type SecurityProfile
+} from '../clients/model.ts'
 import { findClient, findResource } from '../clients/repository.ts'
 import { clientSecretKey, hashedSecretPrefix, protocolMetadata } from '../clients/service.ts'
 import type { Context } from '../context.ts'
 import { equalBytes, hashToken } from '../lib/tokens.ts'
 import { accountClientMetadata } from './account-client.ts'
+import { type ClientDocuments, createClientDocuments } from './client-documents.ts'
 import { limitKeyRequests } from './client-keys.ts'
+import { accessTokenSeconds } from './lifetimes.ts'
+import { createRegisteredClients, type RegisteredClients } from './registered-clients.ts'
 
 /** A change reaches every node by NOTIFY; should one get lost, the entry is good for this long. */
 const maximumAgeMilliseconds = 60_000
@@ -46,10 +57,21 @@ export type RegisteredClient = Client & {
   access_token_signing_alg?: string
   /** How surely people must prove who they are to use it. */
   required_acr?: string
+  /** Whether its authorization requests need PKCE; undefined: they do. */
+  require_pkce?: boolean
   /** Its whole scope: the library is told only of OpenID Connect's. */
   registered_scope: string | null
+  access_token_format?: 'jwt' | 'opaque'
+  access_token_lifetime_seconds?: number
+  id_token_lifetime_seconds?: number
+  refresh_token_idle_seconds?: number
+  refresh_token_absolute_seconds?: number
+  refresh_token_grace_seconds?: number
   security_profile?: SecurityProfile
   refresh_token_rotation?: boolean
+  /** Absent: the operator. */
+  registered_by?: Exclude<RegisteredBy, 'operator'>
+  token_exchange?: ExchangePolicy
 }
 export const ownMetadata = [
   'first_party',
@@ -57,30 +79,63 @@ export const ownMetadata = [
   'resources',
   'access_token_signing_alg',
   'required_acr',
+  'require_pkce',
   'registered_scope',
   'security_profile',
-  'refresh_token_rotation'
+  'access_token_format',
+  'access_token_lifetime_seconds',
+  'id_token_lifetime_seconds',
+  'refresh_token_idle_seconds',
+  'refresh_token_absolute_seconds',
+  'refresh_token_grace_seconds',
+  'refresh_token_rotation',
+  'registered_by',
+  'token_exchange'
 ]
 
-export type Registry = { clients: Cache<RegisteredClient | undefined>; resources: Cache<Resource | null> }
+export type Registry = {
+  clients: Cache<RegisteredClient | undefined>
+  resources: Cache<Resource | null>
+  registered: RegisteredClients
+}
+
+/** The library's class of clients, as far as we use it. */
+export type ClientModel = {
+  new (metadata: object): RegisteredClient
+  find: (id: unknown) => Promise<RegisteredClient | undefined>
+  prototype: {
+    compareClientSecret: (this: { clientSecret?: string }, actual: unknown) => boolean
+    checkClientSecretExpiration: (message: string, errorOverride?: string) => void
+  }
+}
 
 /** Gives the library clients from our cache, and a comparison for secrets of which only the hash is kept. */
-export function createRegistry(ctx: Context, provider: Provider): Registry {
+export function createRegistry(ctx: Context, provider: Provider, customScopes: string[]): Registry {
   const key = clientSecretKey(ctx.config)
-  const model = provider.Client as unknown as {
-    new (metadata: object): RegisteredClient
-    find: (id: unknown) => Promise<RegisteredClient | undefined>
-    prototype: { compareClientSecret: (this: { clientSecret?: string }, actual: unknown) => boolean }
-  }
+  const model = provider.Client as unknown as ClientModel
+  const registered = createRegisteredClients(ctx, model, customScopes)
+  const documents = ctx.config.clientIdMetadata.enabled ? createClientDocuments(ctx) : null
   const clients = createCache(ctx.now, async id => {
     if (id === ownClientId) return new model(accountClientMetadata(ctx.config))
+    if (isClientIdUrl(id)) {
+      const described = await documents?.find(id)
+      return described?.ok === true ? registered.toLibrary(described.row) : undefined
+    }
     // PostgreSQL takes no NUL, and nobody has such an id.
     const row = id.includes('\0') ? null : await findClient(ctx.sql, id)
-    return row === null
-      ? undefined
-      : limitKeyRequests(ctx, new model({ ...protocolMetadata(row, key), registered_scope: row.scope }))
+    if (row === null) return undefined
+    return row.registeredBy === 'operator'
+      ? limitKeyRequests(
+          ctx,
+          new model({ ...protocolMetadata(row, key, customScopes), registered_scope: row.scope })
+        )
+      : registered.toLibrary(row)
   })
-  model.find = async id => (typeof id === 'string' && id !== '' ? await clients.find(id) : undefined)
+  model.find = async id => {
+    const client = typeof id === 'string' && id !== '' ? await clients.find(id) : undefined
+    if (client === undefined && documents !== null) await explain(documents, id)
+    return client
+  }
   const compareClear = model.prototype.compareClientSecret
   model.prototype.compareClientSecret = function (actual) {
     const { clientSecret = '' } = this
@@ -88,7 +143,26 @@ export function createRegistry(ctx: Context, provider: Provider): Registry {
     const expected = Buffer.from(clientSecret.slice(hashedSecretPrefix.length), 'base64url')
     return typeof actual === 'string' && equalBytes(hashToken(actual), expected)
   }
-  return { clients, resources: createCache(ctx.now, identifier => findResource(ctx.sql, identifier)) }
+  const checkExpiry = model.prototype.checkClientSecretExpiration
+  model.prototype.checkClientSecretExpiration = function (message, errorOverride) {
+    try {
+      checkExpiry.call(this, message, errorOverride)
+    } catch (error) {
+      // The answer to a wrong secret (RFC 6749 §5.2): only its owner is to learn that it has ended.
+      throw error instanceof errors.InvalidClient && errorOverride === undefined
+        ? new errors.InvalidClientAuth(message)
+        : error
+    }
+  }
+  const resources = createCache(ctx.now, identifier => findResource(ctx.sql, identifier))
+  return { clients, resources, registered }
+}
+
+/** Whoever begins a sign-in is told what is wrong with their document; elsewhere such a client is one that is not there. */
+async function explain(documents: ClientDocuments, id: unknown): Promise<void> {
+  if (typeof id !== 'string' || !isClientIdUrl(id) || Provider.ctx?.oidc.route !== 'authorization') return
+  const described = await documents.find(id)
+  if (!described.ok) throw new errors.InvalidClient(`the document at client_id ${described.reason}`)
 }
 
 /**
@@ -105,11 +179,12 @@ export async function resourceServer(
   if (resource === null || !client.resources?.includes(resource.identifier)) throw new errors.InvalidTarget()
   const alg =
     resource.accessTokenSigningAlg ?? client.access_token_signing_alg ?? ctx.config.accessTokenSigningAlg
+  const accessTokenFormat = client.access_token_format ?? resource.accessTokenFormat
   return {
     audience: resource.identifier,
     scope: allowedScopes({ resources: client.resources, scope: client.registered_scope }, resource).join(' '),
-    accessTokenFormat: resource.accessTokenFormat,
-    accessTokenTTL: resource.accessTokenLifetimeSeconds ?? ctx.config.accessTokenLifetimeSeconds,
-    ...(resource.accessTokenFormat === 'jwt' ? { jwt: { sign: { alg: alg as 'ES256' } } } : {})
+    accessTokenFormat,
+    accessTokenTTL: accessTokenSeconds(ctx.config, client, resource),
+    ...(accessTokenFormat === 'jwt' ? { jwt: { sign: { alg: alg as 'ES256' } } } : {})
   } as ResourceServer
 }

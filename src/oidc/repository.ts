@@ -1,25 +1,31 @@
 // SQL for grants, tokens and the protocol's short-lived things; interaction-repository.ts has sign-ins and consents.
-// Reads give in one statement all that the request will ask for next (read-only joins of accounts, sessions and
-// session_clients); writes are parts of a batch.
+// Reads give in one statement all that the request will ask for next (read-only joins of accounts, sessions,
+// session_clients, roles and groups); writes are parts of a batch.
 import { type AccountFacts, accountFactsColumn } from '../accounts/facts-model.ts'
 import type { Value, Write } from '../db/batch.ts'
 import type { Sql } from '../db/connect.ts'
+import { type Memberships, membershipsColumn } from '../roles/membership-model.ts'
 import type { Payload, StoredToken } from './model.ts'
 
 const sessionFacts = `case when s.uid is null then null else
   jsonb_build_object('accountId', s.account_id, 'grantId', sc.grant_id, 'sid', sc.sid) end as session`
 
-// A token is void once its account is gone, disabled, or has moved its cut-off past the token's birth.
+// A token is void once its account is gone, disabled, or has moved its cut-off past the token's birth. One by exchange lives with
+// a grant, and so with a sign-in, of another client.
 const withContext = `
   left join grants g on g.id = t.grant_id
   left join accounts a on a.id = t.account_id
   left join sessions s on s.uid = t.session_uid and s.expires_at > $2 and s.login_at > $3
-  left join session_clients sc on sc.session_uid = t.session_uid and sc.client_id = t.client_id
+  left join session_clients sc on sc.session_uid = t.session_uid and sc.client_id = coalesce(g.client_id, t.client_id)
   where t.account_id is null or (a.disabled_at is null and t.created_at >= a.tokens_valid_from)`
 
-const findTokenText = `
+/** What is told of a person: their roles and groups only where some mapping tells of them. */
+const personColumns = (memberships: boolean) =>
+  memberships ? `${accountFactsColumn}, ${membershipsColumn}` : accountFactsColumn
+
+const findTokenText = (memberships: boolean) => `
   select t.kind, t.payload, t.consumed_at, t.successor_sealed, t.expires_at, t.grant_id, t.client_id, t.session_uid,
-    g.payload as grant, ${accountFactsColumn}, ${sessionFacts}
+    g.payload as grant, ${personColumns(memberships)}, ${sessionFacts}
   from (
     select 'RefreshToken' as kind, payload, consumed_at, successor_sealed, created_at, expires_at, grant_id, account_id, client_id, session_uid
     from refresh_tokens where id_hash = $1
@@ -28,25 +34,27 @@ const findTokenText = `
     from access_tokens where id_hash = $1
   ) t ${withContext}`
 
-const findCodeText = `
+const findCodeText = (memberships: boolean) => `
   select t.model as kind, t.payload, t.consumed_at, null as successor_sealed, t.expires_at, t.grant_id, t.client_id, t.session_uid,
-    g.payload as grant, ${accountFactsColumn}, ${sessionFacts}
+    g.payload as grant, ${personColumns(memberships)}, ${sessionFacts}
   from (select * from oidc_artifacts where id_hash = $1 and model = 'AuthorizationCode') t ${withContext}`
 
-export type Moments = { now: Date; loginAfter: Date }
+const tokenTexts = { plain: findTokenText(false), withMemberships: findTokenText(true) }
+const codeTexts = { plain: findCodeText(false), withMemberships: findCodeText(true) }
+
+/** `memberships`: roles and groups are read along. */
+export type Moments = { now: Date; loginAfter: Date; memberships?: boolean }
 
 /** An opaque access token or a refresh token, whichever it is. Expired ones too: reuse must be told from nonsense. */
 export async function findToken(sql: Sql, idHash: Buffer, at: Moments): Promise<StoredToken | null> {
-  const [row] = await sql.unsafe<StoredToken[]>(findTokenText, [idHash, at.now, at.loginAfter], {
-    prepare: true
-  })
+  const text = at.memberships ? tokenTexts.withMemberships : tokenTexts.plain
+  const [row] = await sql.unsafe<StoredToken[]>(text, [idHash, at.now, at.loginAfter], { prepare: true })
   return row ?? null
 }
 
 export async function findCode(sql: Sql, idHash: Buffer, at: Moments): Promise<StoredToken | null> {
-  const [row] = await sql.unsafe<StoredToken[]>(findCodeText, [idHash, at.now, at.loginAfter], {
-    prepare: true
-  })
+  const text = at.memberships ? codeTexts.withMemberships : codeTexts.plain
+  const [row] = await sql.unsafe<StoredToken[]>(text, [idHash, at.now, at.loginAfter], { prepare: true })
   return row ?? null
 }
 
@@ -55,33 +63,19 @@ export async function findGrant(sql: Sql, id: string): Promise<Payload | null> {
   return row?.payload ?? null
 }
 
-/**
- * Whether a person stands behind a token that is not stored: the account lives, has not moved its cut-off past the
- * token's birth (which it tells to the second), and holds a grant with this client.
- */
-export async function isGrantAlive(
-  sql: Sql,
-  of: { accountId: string; clientId: string; issuedAt: number; now: Date }
-): Promise<boolean> {
-  // (read-only join of accounts)
-  const rows = await sql`
-    select from accounts a
-    where a.id::text = ${of.accountId} and a.disabled_at is null
-      and a.tokens_valid_from < to_timestamp(${of.issuedAt + 1})
-      and exists (
-        select from grants g
-        where g.account_id = a.id and g.client_id = ${of.clientId} and g.expires_at > ${of.now}
-      )`
-  return rows.length > 0
-}
+export type AccountRow = { account: AccountFacts; memberships?: Memberships }
 
-export async function findAccountFacts(sql: Sql, id: string): Promise<AccountFacts | null> {
-  const [row] = await sql.unsafe<{ account: AccountFacts }[]>(
-    `select ${accountFactsColumn} from accounts a where a.id = $1 and a.disabled_at is null`,
+export async function findAccountFacts(
+  sql: Sql,
+  id: string,
+  { memberships = false }: { memberships?: boolean } = {}
+): Promise<AccountRow | null> {
+  const [row] = await sql.unsafe<AccountRow[]>(
+    `select ${personColumns(memberships)} from accounts a where a.id = $1 and a.disabled_at is null`,
     [id],
     { prepare: true }
   )
-  return row?.account ?? null
+  return row ?? null
 }
 
 export type Artifact = { payload: Payload; consumedAt: Date | null; expiresAt: Date }
@@ -89,12 +83,6 @@ export type Artifact = { payload: Payload; consumedAt: Date | null; expiresAt: D
 export async function findArtifact(sql: Sql, model: string, idHash: Buffer): Promise<Artifact | null> {
   const [row] = await sql<Artifact[]>`
     select payload, consumed_at, expires_at from oidc_artifacts where id_hash = ${idHash} and model = ${model}`
-  return row ?? null
-}
-
-export async function findArtifactByUserCode(sql: Sql, userCodeHash: Buffer): Promise<Artifact | null> {
-  const [row] = await sql<Artifact[]>`
-    select payload, consumed_at, expires_at from oidc_artifacts where user_code_hash = ${userCodeHash}`
   return row ?? null
 }
 
@@ -143,19 +131,22 @@ export const consumeRefreshToken = (idHash: Buffer, successorSealed: Buffer, at:
     where id_hash = ${bind(idHash)} and consumed_at is null`
 })
 
-export const insertArtifact = (row: TokenRow & { userCodeHash: Buffer | null }): Write => ({
+/** A token that is used again and again lasts from its last use on; the library goes by the payload. */
+export const updateRefreshTokenExpiry = (idHash: Buffer, expiresAt: Date): Write => ({
+  text: bind => `update refresh_tokens set expires_at = ${bind(expiresAt)},
+      payload = payload || ${bind({ exp: Math.floor(expiresAt.getTime() / 1000) })}::jsonb
+    where id_hash = ${bind(idHash)} and consumed_at is null`
+})
+
+export type ArtifactRow = TokenRow & { userCodeHash: Buffer | null }
+
+export const insertArtifact = (row: ArtifactRow): Write => ({
   text: insert('oidc_artifacts', {
     ...tokenColumns(row),
     client_id: ['text', row.clientId],
     model: ['text', row.kind],
     user_code_hash: ['bytea', row.userCodeHash]
   })
-})
-
-/** The device grant saves its code again as it goes through its states; a used one stays as it is. */
-export const upsertArtifact = (row: TokenRow & { userCodeHash: Buffer | null }): Write => ({
-  text: bind => `${insertArtifact(row).text(bind)} on conflict (id_hash, model) do update set payload = excluded.payload, grant_id = excluded.grant_id,
-    account_id = excluded.account_id, session_uid = excluded.session_uid, expires_at = excluded.expires_at where oidc_artifacts.consumed_at is null`
 })
 
 /** Takes a code once. The moment is read when the write is sent: who came before it took part in a race, who comes later is late. */
@@ -222,7 +213,8 @@ const expiring = {
   refresh_tokens: 'id_hash',
   access_tokens: 'id_hash',
   interactions: 'id_hash',
-  oidc_artifacts: 'id_hash'
+  oidc_artifacts: 'id_hash',
+  revoked_tokens: 'jti_hash'
 } as const
 
 /** The tables whose rows end by themselves, each emptied in batches. */

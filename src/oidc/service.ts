@@ -2,7 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { errors, type Interaction as ProtocolInteraction } from 'oidc-provider'
 import type { AccountFacts } from '../accounts/facts-model.ts'
-import { ownClientId } from '../clients/model.ts'
+import { documentClientWrite } from '../clients/metadata-document-service.ts'
+import { ownClientId, type RegisteredBy } from '../clients/model.ts'
 import type { Context } from '../context.ts'
 import type { FactorFacts } from '../credentials/factor-model.ts'
 import type { Acr, Standing } from '../credentials/proof-model.ts'
@@ -21,7 +22,7 @@ import {
 import { type Consent, mergeConsent, missingConsent, type Progress } from './model.ts'
 import { pinHost } from './mount.ts'
 import type { Oidc } from './oidc.ts'
-import { fillGrant } from './policy.ts'
+import { createGrant, fillGrant } from './policy.ts'
 import type { RegisteredClient } from './registry.ts'
 import { createUnit, flushUnit, inUnit, type UnitOfWork } from './unit-of-work.ts'
 
@@ -32,12 +33,14 @@ export type { Progress } from './model.ts'
 export type InteractionClient = {
   clientId: string
   name: string
+  /** Empty for one that has no address on the web. */
   host: string
   logoUri: string | null
   policyUri: string | null
   tosUri: string | null
   /** The operator's own: people are not asked for consent. */
   firstParty: boolean
+  registeredBy: RegisteredBy
 }
 
 export type Interaction = {
@@ -45,7 +48,8 @@ export type Interaction = {
   /** When this request began: what it finds proven was so then. */
   readAt: Date
   client: InteractionClient
-  redirectUri: string
+  /** Null where a device waits, and the browser goes nowhere. */
+  redirectUri: string | null
   /** Who it will probably be: of the session, or of the application's login_hint. */
   likelyEmail: string
   /** Who is signing in: proven when `authenticated`, else only likely. */
@@ -75,6 +79,7 @@ export type Interaction = {
 type Handle = {
   unit: UnitOfWork
   protocol: ProtocolInteraction
+  client: RegisteredClient
   request: IncomingMessage
   response: ServerResponse
 }
@@ -108,6 +113,8 @@ export async function readInteraction(
 
   const details = protocol.prompt.details as { wanted: Consent } & Partial<LoginDetails>
   const { wanted } = details
+  const { redirect_uri: asked } = protocol.params
+  const redirectUri = typeof asked === 'string' ? asked : null
   const standing = row.account === null ? null : standingOf(protocol, row.account.id)
   // The consent prompt comes up in a session that is signed in; the library has checked that it still is.
   const authenticated =
@@ -116,8 +123,8 @@ export async function readInteraction(
   const interaction: Interaction = {
     uid,
     readAt: unit.startedAt,
-    client: describeClient(client, String(protocol.params.redirect_uri)),
-    redirectUri: String(protocol.params.redirect_uri),
+    client: describeClient(client, redirectUri),
+    redirectUri,
     // Whoever signs up here at another's address must not be shown how its owner wrote it.
     likelyEmail:
       row.account !== null && row.account.id === protocol.session?.accountId
@@ -135,14 +142,9 @@ export async function readInteraction(
     authenticatedAt: row.authenticationValid ? row.authenticatedAt : null,
     progress: row.progress,
     wanted,
-    consentNeeded: consentNeeded(
-      client,
-      String(protocol.params.prompt ?? ''),
-      missingConsent(row.consent, wanted),
-      wanted
-    )
+    consentNeeded: consentNeeded(client, String(protocol.params.prompt ?? ''), { given: row.consent, wanted })
   }
-  handles.set(interaction, { unit, protocol, request, response })
+  handles.set(interaction, { unit, protocol, client, request, response })
   return interaction
 }
 
@@ -161,29 +163,41 @@ function standingOf({ prompt, session }: ProtocolInteraction, accountId: string)
 function consentNeeded(
   client: RegisteredClient,
   prompt: string,
-  missing: Consent | null,
-  wanted: Consent
+  { given, wanted }: { given: Consent | null; wanted: Consent }
 ): Consent | null {
-  const asked = prompt.split(' ').includes('consent')
-  if (asked || (client.applicationType === 'native' && !client.first_party)) return wanted
-  if (!client.first_party) return missing
+  if (prompt.split(' ').includes('consent')) return wanted
+  const isNew = given === null && client.registered_by !== undefined
+  if (!client.first_party)
+    return isNew || client.applicationType === 'native' ? wanted : missingConsent(given, wanted)
   // What the operator decided once is what an application may see, not what it does for a person.
   return wanted.details === undefined
     ? null
     : { scopes: [], claims: [], resources: {}, details: wanted.details }
 }
 
-function describeClient(client: RegisteredClient, redirectUri: string): InteractionClient {
-  const host = URL.parse(client.clientUri ?? redirectUri)?.host
+/** An application as people are shown it. */
+export function describeClient(client: RegisteredClient, redirectUri: string | null): InteractionClient {
   return {
     clientId: client.clientId,
     name: client.clientName ?? client.clientId,
-    host: host === undefined || host === '' ? redirectUri : host,
+    host: hostOf(client, redirectUri),
     logoUri: client.logoUri ?? null,
     policyUri: client.policyUri ?? null,
     tosUri: client.tosUri ?? null,
-    firstParty: client.first_party
+    firstParty: client.first_party,
+    registeredBy: client.registered_by ?? 'operator'
   }
+}
+
+/** Where an application lives. What registered itself could claim any `client_uri`: there, what it cannot choose freely. */
+function hostOf(
+  { clientId, clientUri, registered_by }: RegisteredClient,
+  redirectUri: string | null
+): string {
+  const described = registered_by === 'client_id_metadata_document'
+  const byOperator = registered_by === undefined ? clientUri : undefined
+  const address = described ? clientId : (byOperator ?? redirectUri ?? '')
+  return URL.parse(address)?.host || (redirectUri ?? '')
 }
 
 export type ProgressChange = { accountId: string | null; authenticatedAt: Date | null; progress: Progress }
@@ -223,14 +237,14 @@ export async function finishInteraction(
   finish: Finish,
   also: Write[] = []
 ): Promise<string> {
-  const { unit, protocol, request, response } = handleOf(interaction)
+  const { unit, protocol, client, request, response } = handleOf(interaction)
   const { provider } = oidc.current()
   return await inUnit(unit, async () => {
     const known = protocol.grantId === undefined ? undefined : await provider.Grant.find(protocol.grantId)
     const grant =
       known?.accountId === finish.accountId && interaction.wanted.details === undefined
         ? known
-        : new provider.Grant({ accountId: finish.accountId, clientId: interaction.client.clientId })
+        : createGrant(provider, finish.accountId, client)
     fillGrant(grant, interaction.wanted)
     // Our own pages are granted nothing that would have to be kept.
     const consent =
@@ -240,7 +254,12 @@ export async function finishInteraction(
         (await unit.interactions.get(interaction.uid))?.consent ?? null,
         finish.agreed
       )
-      also = [...also, upsertConsent(finish.accountId, interaction.client.clientId, agreed, oidc.ctx.now())]
+      const { clientId } = interaction.client
+      also = [
+        ...also,
+        ...documentWrites(oidc, client),
+        upsertConsent(finish.accountId, clientId, agreed, oidc.ctx.now())
+      ]
     }
     if (finish.authentication !== null)
       unit.proof = { accountId: finish.accountId, at: finish.authentication.provenAt }
@@ -251,6 +270,12 @@ export async function finishInteraction(
     await flushUnit(oidc.ctx.sql, unit, { failed: false })
     return returnTo
   })
+}
+
+/** The row that grant and consent refer to, of an application that only its document describes; nothing for others. */
+export function documentWrites(oidc: Oidc, client: RegisteredClient): Write[] {
+  const row = oidc.current().registry.registered.rowOf(client)
+  return row?.registeredBy === 'client_id_metadata_document' ? [documentClientWrite(oidc.ctx, row)] : []
 }
 
 /** Ends the interaction with access_denied. Answers with the URL that the browser goes to next. */

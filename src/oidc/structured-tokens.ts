@@ -1,62 +1,42 @@
-// Introspection of our own JWT access tokens, which the library knows for opaque ones only (RFC 7662, RFC 9068).
-import { createPublicKey, type JsonWebKey, type KeyObject, verify } from 'node:crypto'
+// Introspection and revocation of our own JWT access tokens, which the library knows for opaque ones only.
 import type { KoaContextWithOIDC } from 'oidc-provider'
-import type { Document } from './mount.ts'
+import { hashToken } from '../lib/tokens.ts'
+import { fromSeconds } from '../sessions/model.ts'
+import { queue } from './adapter-parts.ts'
+import { mayIntrospect } from './model.ts'
 import type { Oidc } from './oidc.ts'
+import { type AccessTokenClaims, findStanding, readAccessToken } from './own-jwts.ts'
 import type { RegisteredClient } from './registry.ts'
-import { isGrantAlive } from './repository.ts'
-
-type Claims = {
-  iss: string
-  sub: string
-  aud: string
-  exp: number
-  iat: number
-  jti: string
-  client_id: string
-  scope?: string
-  cnf?: Record<string, string>
-  acr?: string
-  auth_time?: number
-  authorization_details?: object[]
-}
-
-export type VerificationKeys = Map<string, { alg: string; key: KeyObject }>
-
-/** The published keys, ready to verify with. */
-export function readVerificationKeys({ body }: Document): VerificationKeys {
-  const { keys } = JSON.parse(body.toString()) as { keys: (JsonWebKey & { kid: string; alg: string })[] }
-  return new Map(
-    keys.map(jwk => [jwk.kid, { alg: jwk.alg, key: createPublicKey({ key: jwk, format: 'jwk' }) }])
-  )
-}
-
-/** A client sees its own tokens; one that guards a resource sees the tokens for it. @see RFC 7662 §4 */
-export function mayIntrospect(
-  client: RegisteredClient,
-  token: { clientId?: string | undefined; aud?: string | string[] | undefined }
-): boolean {
-  if (token.clientId === client.clientId) return true
-  return client.introspection && typeof token.aud === 'string' && client.resources.includes(token.aud)
-}
+import { insertRevokedToken } from './standing-repository.ts'
 
 /**
- * Replaces the library's refusal of a JWT by what RFC 7662 §2.2 asks for: what the token says while it is good, and
- * `{"active":false}` for any other, without a reason. The library has authenticated the client by then.
+ * Replaces the library's refusal of a JWT by the answer that the endpoint owes. The library has authenticated the client
+ * by then.
  */
-export async function introspectStructuredToken(oidc: Oidc, ctx: KoaContextWithOIDC): Promise<void> {
+export async function answerForStructuredToken(oidc: Oidc, ctx: KoaContextWithOIDC): Promise<void> {
   const { error } = (ctx.body ?? {}) as { error?: string }
-  if (ctx.oidc?.route !== 'introspection' || error !== 'unsupported_token_type') return
-  const client = ctx.oidc.client as RegisteredClient
+  if (error !== 'unsupported_token_type') return
   const claims = readAccessToken(oidc, String(ctx.oidc.params?.token))
   ctx.status = 200
-  ctx.body =
-    claims !== null &&
-    mayIntrospect(client, { clientId: claims.client_id, aud: claims.aud }) &&
-    (await isAlive(oidc, claims))
-      ? describe(claims)
-      : { active: false }
+  if (ctx.oidc.route === 'revocation') return await revoke(ctx, claims)
+  ctx.body = await introspect(oidc, ctx, claims)
   await signIntrospection(oidc, ctx)
+}
+
+/** What the token says while it is good, and `{"active":false}` for any other, without a reason. @see RFC 7662 §2.2 */
+async function introspect(
+  oidc: Oidc,
+  { oidc: { client } }: KoaContextWithOIDC,
+  claims: AccessTokenClaims | null
+): Promise<object> {
+  if (claims === null) return { active: false }
+  const { client_id: clientId, aud } = claims
+  const seen = mayIntrospect(client as RegisteredClient, { clientId, aud })
+  return seen && (await findStanding(oidc, claims)) !== null ? describe(claims) : { active: false }
+}
+
+function describe({ grant_id: _grantId, ...claims }: AccessTokenClaims): object {
+  return { active: true, ...claims, token_type: claims.cnf?.jkt === undefined ? 'Bearer' : 'DPoP' }
 }
 
 const signedIntrospection = 'application/token-introspection+jwt'
@@ -70,60 +50,15 @@ async function signIntrospection({ current }: Oidc, ctx: KoaContextWithOIDC): Pr
   ctx.type = `${signedIntrospection}; charset=utf-8`
 }
 
-/** The claims of an access token that we signed and that has not expired; null for anything else. */
-function readAccessToken({ current, ctx }: Oidc, token: string): Claims | null {
-  const [header = '', payload = '', signature = '', ...more] = token.split('.')
-  const { alg, kid, typ } = parse<{ alg?: string; kid?: string; typ?: string }>(header) ?? {}
-  const known = current().keys.get(kid ?? '')
-  // Only what says of itself that it is an access token: an ID token is none (RFC 9068 §4).
-  if (more.length > 0 || known === undefined || known.alg !== alg || typ !== 'at+jwt') return null
-  const signed = verify(
-    alg === 'EdDSA' ? null : 'sha256',
-    Buffer.from(`${header}.${payload}`),
-    { key: known.key, dsaEncoding: 'ieee-p1363' },
-    Buffer.from(signature, 'base64url')
-  )
-  const claims = signed ? parse<Claims>(payload) : null
-  if (claims === null || claims.iss !== ctx.config.issuer) return null
-  return claims.exp * 1000 > ctx.now().getTime() ? claims : null
+/**
+ * Takes back the one token, if it is the client's own, and says the same of any other. The grant stays: what else it gave is
+ * for other resources, or opaque, and is revoked by itself.
+ *
+ * @see RFC 7009 §2.1, §2.2
+ */
+async function revoke(ctx: KoaContextWithOIDC, claims: AccessTokenClaims | null): Promise<void> {
+  if (claims?.client_id === ctx.oidc.client?.clientId && claims !== null)
+    await queue(insertRevokedToken(hashToken(claims.jti), fromSeconds(claims.exp)))
+  ctx.remove('content-type')
+  ctx.body = ''
 }
-
-function parse<T>(part: string): T | null {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString())
-    return typeof value === 'object' && value !== null ? (value as T) : null
-  } catch {
-    return null
-  }
-}
-
-/** Whether whoever it speaks for still stands behind it: the client by itself, or a person's grant. */
-async function isAlive({ current, ctx }: Oidc, { sub, client_id: clientId, iat }: Claims): Promise<boolean> {
-  if ((await current().registry.clients.find(clientId)) === undefined) return false
-  if (sub === clientId) return true
-  return await isGrantAlive(ctx.sql, { accountId: sub, clientId, issuedAt: iat, now: ctx.now() })
-}
-
-/** What introspection tells of a token beyond the form that it has: RFC 7662 §2.2, RFC 9396 §9.2, RFC 9470 §6.2. */
-const toldClaims = [
-  'iss',
-  'sub',
-  'aud',
-  'exp',
-  'iat',
-  'jti',
-  'client_id',
-  'scope',
-  'cnf',
-  'acr',
-  'auth_time',
-  'authorization_details'
-] as const
-
-const describe = (claims: Claims) => ({
-  active: true,
-  ...Object.fromEntries(
-    toldClaims.map(name => [name, claims[name]]).filter(([, value]) => value !== undefined)
-  ),
-  token_type: claims.cnf?.jkt === undefined ? 'Bearer' : 'DPoP'
-})

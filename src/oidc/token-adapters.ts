@@ -4,7 +4,7 @@ import type { Write } from '../db/batch.ts'
 import { hashToken } from '../lib/tokens.ts'
 import { fromSeconds, type SessionPayload, toSeconds } from '../sessions/model.ts'
 import { moments, type Part, queue, type Storage, text, toRow, withoutId } from './adapter-parts.ts'
-import type { StoredToken } from './model.ts'
+import { isGrantStanding, type StoredToken } from './model.ts'
 import {
   consumeArtifact,
   deleteAccessToken,
@@ -13,7 +13,6 @@ import {
   deleteRefreshToken,
   deleteTokensByGrant,
   findArtifact,
-  findArtifactByUserCode,
   findCode,
   findGrant,
   findToken,
@@ -21,7 +20,6 @@ import {
   insertArtifact,
   insertRefreshToken,
   type TokenRow,
-  upsertArtifact,
   upsertGrant
 } from './repository.ts'
 import { consumeWithSuccessor, LostRotation, openSuccessor } from './rotation.ts'
@@ -32,7 +30,10 @@ function keepContext(token: StoredToken | null, now: Date): StoredToken | null {
   const unit = currentUnit()
   if (token === null) return null
   if (token.grantId !== null) unit.grants.set(token.grantId, Promise.resolve(token.grant))
-  if (token.account !== null) unit.accounts.set(token.account.id, token.account)
+  if (token.account !== null) {
+    unit.accounts.set(token.account.id, token.account)
+    if (token.memberships) unit.memberships.set(token.account.id, token.memberships)
+  }
   if (token.sessionUid !== null) unit.joinedSessions.set(token.sessionUid, joinedSession(token, now))
   return token
 }
@@ -60,7 +61,7 @@ function joinedSession(token: StoredToken, now: Date): SessionPayload | null {
 }
 
 /** Issues something; only if the code that this request takes, if any, was still there to take. */
-function issue(write: Write): void {
+export function issue(write: Write): void {
   const { issuing, consumption } = currentUnit()
   issuing.push({ write: consumption === null ? write : { ...write, onlyAfter: consumption } })
 }
@@ -78,12 +79,32 @@ async function revokeByGrantId(grantId: string): Promise<void> {
   await queue(...deleteTokensByGrant(grantId))
 }
 
+/**
+ * Whether the grant and the session that an exchanged token lives with stand; of any other token's the library asks itself.
+ * It is not told of these: they are another client's, and revoking the token must not end them.
+ */
+function isHeld({ payload, grantId, grant, sessionUid, session }: StoredToken, now: Date): boolean {
+  if (grantId === null || payload.grantId !== undefined) return true
+  if (!isGrantStanding(grant, now)) return false
+  return sessionUid === null || (session?.accountId === payload.accountId && session?.grantId !== null)
+}
+
 export const accessTokens: Part = (storage, model) => ({
   find: async id => {
     const token = await findAnyToken(storage, id)
-    return token?.kind === model ? { ...token.payload, jti: id } : undefined
+    return token?.kind === model && isHeld(token, storage.now()) ? { ...token.payload, jti: id } : undefined
   },
-  upsert: async (id, payload) => issue(insertAccessToken(toRow(storage, id, payload))),
+  upsert: async (id, payload) => {
+    const { grantId, sessionUid } = currentUnit().exchange ?? {}
+    const row = toRow(storage, id, payload)
+    issue(
+      insertAccessToken({
+        ...row,
+        grantId: grantId ?? row.grantId,
+        sessionUid: sessionUid ?? row.sessionUid
+      })
+    )
+  },
   destroy: id => queue(deleteAccessToken(hashToken(id))),
   revokeByGrantId
 })
@@ -93,7 +114,8 @@ export const refreshTokens: Part = storage => ({
     const token = await findAnyToken(storage, id)
     if (token?.kind !== 'RefreshToken') return undefined
     if (token.consumedAt === null) return { ...token.payload, jti: id }
-    const successor = openSuccessor(storage, id, token)
+    const graceSeconds = await storage.graceSecondsOf(token.clientId)
+    const successor = openSuccessor({ now: storage.now, graceSeconds }, id, token)
     if (successor === null) return { ...token.payload, jti: id, consumed: true }
     // A retry within the grace window: the library goes on as with a living token, the answer carries the successor.
     currentUnit().successor = successor
@@ -123,7 +145,7 @@ export const refreshTokens: Part = storage => ({
  * A request that was already under way when the code was taken only lost a race, as a form posted twice does: it is
  * refused where it would take the code, and the winner keeps its tokens.
  */
-const isReuse = (consumedAt: Date | null): boolean =>
+export const isReuse = (consumedAt: Date | null): boolean =>
   consumedAt !== null && currentUnit().startedAt > consumedAt
 
 /** RFC 6749 §5.2; RFC 9126 §4 with RFC 9101 §7 for the reference of a pushed request. */
@@ -143,7 +165,7 @@ const remembered = (
 ): Partial<TokenRow> =>
   model === 'PushedAuthorizationRequest' ? { expiresAt: fromSeconds(exp + interactionLifetimeSeconds) } : {}
 
-/** Codes, pushed requests, device codes. */
+/** Codes and pushed requests. */
 export const artifacts: Part = (storage, model) => ({
   find: async id => {
     const artifact = await findArtifact(storage.lookups, model, hashToken(id))
@@ -151,23 +173,15 @@ export const artifacts: Part = (storage, model) => ({
       ? undefined
       : { ...artifact.payload, jti: id, ...(isReuse(artifact.consumedAt) ? { consumed: true } : {}) }
   },
-  findByUserCode: async userCode => {
-    const artifact = await findArtifactByUserCode(storage.lookups, hashToken(userCode))
-    return artifact === null
-      ? undefined
-      : { ...artifact.payload, ...(isReuse(artifact.consumedAt) ? { consumed: true } : {}) }
-  },
-  upsert: async (id, payload) => {
-    const userCode = text(payload.userCode)
-    const row = {
-      ...toRow(storage, id, payload),
-      ...remembered(storage, model, payload),
-      kind: model,
-      userCodeHash: userCode === null ? null : hashToken(userCode)
-    }
-    if (userCode === null) issue(insertArtifact(row))
-    else await queue(upsertArtifact(row))
-  },
+  upsert: async (id, payload) =>
+    issue(
+      insertArtifact({
+        ...toRow(storage, id, payload),
+        ...remembered(storage, model, payload),
+        kind: model,
+        userCodeHash: null
+      })
+    ),
   consume: async id => {
     const unit = currentUnit()
     unit.consumption = consumeArtifact(model, hashToken(id), storage.now)

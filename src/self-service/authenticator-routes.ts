@@ -1,4 +1,4 @@
-// Authenticator apps of the signed-in person: added, named, removed.
+// Authenticator apps of the signed-in person: how one is added, and the page of each.
 import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import {
@@ -8,44 +8,28 @@ import {
 } from '../credentials/totp-enrolment-service.ts'
 import { findTotp } from '../credentials/totp-repository.ts'
 import { removeTotp, renameTotp } from '../credentials/totp-service.ts'
-import { PageNotFound } from '../http/errors.ts'
 import { asText, Field } from '../http/form-fields.ts'
 import { type AddAuthenticatorData, addAuthenticatorPage } from './authenticator-views.ts'
-import { removeOwnFactor } from './factor-service.ts'
-import { type FactorData, factorPage } from './factor-views.ts'
+import { mountFactor } from './factor-routes.ts'
 import { showAdded } from './recovery-code-routes.ts'
-import { type AccountPages, type AccountVisit, boundTo, done, show } from './visit-routes.ts'
+import { type AccountPages, type AccountVisit, boundTo, show } from './visit-routes.ts'
 
 const add = '/account/security/authenticators/add'
-const own = '/account/security/authenticators/:id'
 const AddBody = Type.Object({ enrolment: Field, code: Field, name: Field })
 
-export function mountAuthenticators({ changePage, form }: AccountPages): void {
+export function mountAuthenticators(pages: AccountPages): void {
+  const { changePage, form } = pages
   changePage(add, visit => showOffer(visit, {}))
   form(add, { body: AddBody, from: add, act: addAuthenticator })
-  changePage(own, visit => showAuthenticator(visit, {}))
-  form(own, {
-    body: Type.Object({ name: Field }),
-    from: own,
-    act: async (visit, { name }) => {
-      const outcome = await renameTotp(visit.ctx, { accountId: visit.session.account.id, id: visit.id, name })
-      if (outcome.ok) return done(visit, 'authenticator-renamed')
-      if (outcome.reason === 'not_found') throw new PageNotFound()
-      return await showAuthenticator(visit, { name: asText(name), faults: { name: outcome.reason } })
-    }
-  })
-  form(`${own}/remove`, {
-    body: Type.Object({}),
-    from: own,
-    act: async visit => {
-      const accountId = visit.session.account.id
-      const outcome = await removeOwnFactor(visit.ctx, accountId, (tx, policy) =>
-        removeTotp(tx, { accountId, id: visit.id, ...policy })
-      )
-      if (outcome.ok) return done(visit, 'authenticator-removed')
-      if (outcome.reason === 'not_found') throw new PageNotFound()
-      return await showAuthenticator(visit, { problem: outcome.reason })
-    }
+  mountFactor(pages, {
+    kind: 'authenticator',
+    path: '/account/security/authenticators/:id',
+    find: async (ctx, own) => {
+      const found = await findTotp(ctx.sql, own)
+      return found && { kind: 'authenticator', ...found }
+    },
+    rename: renameTotp,
+    remove: removeTotp
   })
 }
 
@@ -78,22 +62,4 @@ async function showOffer(visit: AccountVisit, { enrolment, ...over }: Offered): 
   const failed = Object.keys(over).length > 0
   const data = { totp, name: '', problem, faults: {}, ...over }
   return await show(visit, addAuthenticatorPage, data, failed ? 422 : 200)
-}
-
-async function showAuthenticator(
-  visit: AccountVisit,
-  over: Partial<Pick<FactorData, 'name' | 'problem' | 'faults'>>
-): Promise<FastifyReply> {
-  const { ctx, session, factors, id } = visit
-  const found = await findTotp(ctx.sql, { accountId: session.account.id, id })
-  if (found === null) throw new PageNotFound()
-  const data: Omit<FactorData, 'signedInAs'> = {
-    factor: { kind: 'authenticator', ...found },
-    name: found.name,
-    lastSecondFactor: factors.totp + factors.webauthn === 1,
-    problem: null,
-    faults: {},
-    ...over
-  }
-  return await show(visit, factorPage, data, Object.keys(over).length > 0 ? 422 : 200)
 }

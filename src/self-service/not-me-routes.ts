@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import { readSecurityToken } from '../accounts/security-token-service.ts'
 import type { Context } from '../context.ts'
-import { requireCsrf } from '../http/csrf.ts'
+import { ownForm } from '../http/csrf.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sendPage } from '../http/view.ts'
 import type { Oidc } from '../oidc/oidc.ts'
@@ -25,11 +25,7 @@ export function mountNotMe(app: FastifyInstance, service: Context, oidc: Oidc): 
     const link = await readSecurityToken(service, 'not_me', request.params.token)
     return await show(reply, { action: request.url, state: link.ok ? 'ready' : link.reason })
   })
-  const options = {
-    schema: { params: NotMeParams },
-    preValidation: requireCsrf,
-    config: { rateLimit: {} }
-  }
+  const options = { ...ownForm, schema: { params: NotMeParams } }
   typed.post('/not-me/:token', options, async (request, reply) => {
     const askedBy = askedByOf(oidc, request)
     const { token } = request.params

@@ -5,13 +5,14 @@ import {
   redeemSecurityToken,
   type TokenRefusal
 } from '../accounts/security-token-service.ts'
-import { endAllTokens, freezeFactorChanges } from '../accounts/service.ts'
+import { freezeFactorChanges } from '../accounts/service.ts'
 import { recordEvent } from '../audit/service.ts'
 import { type Context, inTransaction } from '../context.ts'
 import { mailReset, voidPassword } from '../credentials/reset-service.ts'
 import { removeFactorsSince } from '../credentials/takeover-service.ts'
 import { revokeAllGrants } from '../oidc/grant-service.ts'
 import { untrustDevices } from '../sessions/device-service.ts'
+import { endAllSessions } from '../sessions/service.ts'
 
 export type NotMeOutcome =
   | {
@@ -43,7 +44,7 @@ export async function reportTakeover(
     const taken = await redeemSecurityToken(tx, 'not_me', token)
     if (!taken.ok) return taken
     if (account === null) return { ok: false, reason: 'invalid' }
-    await endAllTokens(tx, account.id)
+    await endAllSessions(tx, account.id)
     await revokeAllGrants(tx, account.id)
     await untrustDevices(tx.sql, account.id)
     await voidPassword(tx, account.id)
@@ -60,6 +61,6 @@ export async function reportTakeover(
     return { ok: true, recovery, email }
   })
   // Once more: until the commit, somebody could still sign in with the password.
-  if (outcome.ok) await endAllTokens(ctx, link.accountId)
+  if (outcome.ok) await endAllSessions(ctx, link.accountId)
   return outcome
 }

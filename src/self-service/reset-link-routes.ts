@@ -5,7 +5,7 @@ import { Type } from 'typebox'
 import type { Context } from '../context.ts'
 import { HashingBusy } from '../credentials/hashing-queue.ts'
 import { readResetLink } from '../credentials/reset-service.ts'
-import { requireCsrf } from '../http/csrf.ts'
+import { ownForm } from '../http/csrf.ts'
 import { Field } from '../http/form-fields.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sendPage } from '../http/view.ts'
@@ -38,11 +38,7 @@ export function mountResetLink(app: FastifyInstance, service: Context): void {
   typed.get('/reset-password/:token', { schema: { params: LinkParams } }, async (request, reply) =>
     show(request, reply)
   )
-  const options = {
-    schema: { params: LinkParams, body: LinkBody },
-    preValidation: requireCsrf,
-    config: { rateLimit: {} }
-  }
+  const options = { ...ownForm, schema: { params: LinkParams, body: LinkBody } }
   typed.post('/reset-password/:token', options, async (request, reply) => {
     const { token } = request.params
     try {

@@ -5,7 +5,7 @@ import { Type } from 'typebox'
 import type { Context } from '../context.ts'
 import { HashingBusy } from '../credentials/hashing-queue.ts'
 import { requestReset } from '../credentials/reset-service.ts'
-import { requireCsrf } from '../http/csrf.ts'
+import { ownForm } from '../http/csrf.ts'
 import { asText, Field, remember } from '../http/form-fields.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sendPage } from '../http/view.ts'
@@ -28,7 +28,6 @@ const RequestBody = Type.Object({ email: Field, again: Field })
 const SentQuery = Type.Object({ notice: Field })
 const SentBody = Type.Object({ code: Field, password: Field, challenge: Field, solution: Field })
 const notices = ['resent', 'ended', 'restored'] as const
-const form = { preValidation: requireCsrf, config: { rateLimit: {} } }
 
 /** Mounts the pages of a forgotten password, and the address at which password managers look for a change of one. */
 export function mountReset(app: FastifyInstance, service: Context, oidc: Oidc): void {
@@ -54,7 +53,7 @@ function mountRequest(app: FastifyInstance, service: Context, oidc: Oidc): void 
     const back = await wayBack({ service, oidc }, request, 'Back to the sign-in')
     return await sendPage(reply, resetRequestPage, { action, email: '', faults: {}, back })
   })
-  typed.post('/reset-password', { ...form, schema: { body: RequestBody } }, async (request, reply) => {
+  typed.post('/reset-password', { ...ownForm, schema: { body: RequestBody } }, async (request, reply) => {
     const { email, again } = request.body
     const askedBy = askedByOf(oidc, request)
     const outcome = await requestReset(requestContext(service, request), { email, askedBy })
@@ -94,7 +93,7 @@ function mountSent(app: FastifyInstance, service: Context, oidc: Oidc): void {
     const notice = notices.find(one => one === request.query.notice) ?? null
     return await show(reply, { email: asker.email, notice })
   })
-  typed.post('/reset-password/sent', { ...form, schema: { body: SentBody } }, async (request, reply) => {
+  typed.post('/reset-password/sent', { ...ownForm, schema: { body: SentBody } }, async (request, reply) => {
     const asker = readAsker(oidc, request)
     if (asker === null) return reply.redirect('/reset-password', 303)
     try {

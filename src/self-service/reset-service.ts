@@ -2,7 +2,6 @@
 import { emailKeyOf } from '../accounts/model.ts'
 import { sendNotice } from '../accounts/notice-service.ts'
 import type { TokenRefusal } from '../accounts/security-token-service.ts'
-import { endAllTokens } from '../accounts/service.ts'
 import { type Context, inTransaction } from '../context.ts'
 import {
   giveBack,
@@ -17,6 +16,7 @@ import { judgeNewPassword } from '../credentials/password-policy-service.ts'
 import type { ProofOfWork } from '../credentials/proof-of-work-model.ts'
 import { type ResetClaim, readResetLink, takeResetClaim, tryResetCode } from '../credentials/reset-service.ts'
 import { untrustDevices } from '../sessions/device-service.ts'
+import { endAllSessions } from '../sessions/service.ts'
 
 type Refusal = { ok: false; reason: 'invalid' } | { ok: false; reason: 'faulty'; fault: PasswordFault }
 
@@ -99,13 +99,13 @@ async function resetWith(
   const account = await inTransaction(ctx, async tx => {
     const account = await takeResetClaim(tx, claim, passwordHash)
     if (account === null) return null
-    await endAllTokens(tx, account.id)
+    await endAllSessions(tx, account.id)
     await untrustDevices(tx.sql, account.id)
     await sendNotice(tx, account, { kind: 'password_changed', data: {} })
     return account
   })
   if (account === null) return invalid
   // Once more: until the commit, somebody could still sign in with the old password.
-  await endAllTokens(ctx, account.id)
+  await endAllSessions(ctx, account.id)
   return { ok: true }
 }

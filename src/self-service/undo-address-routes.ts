@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import { readUndo } from '../accounts/undo-address-service.ts'
 import type { Context } from '../context.ts'
-import { requireCsrf } from '../http/csrf.ts'
+import { ownForm } from '../http/csrf.ts'
 import { requestContext } from '../http/request-context.ts'
 import { sendPage } from '../http/view.ts'
 import type { Oidc } from '../oidc/oidc.ts'
@@ -31,11 +31,7 @@ export function mountUndoAddress(app: FastifyInstance, service: Context, oidc: O
     const oldEmail = undo.ok ? undo.oldEmail : ''
     return await show(reply, { action: request.url, oldEmail, state: undo.ok ? 'ready' : undo.reason })
   })
-  const options = {
-    schema: { params: UndoParams },
-    preValidation: requireCsrf,
-    config: { rateLimit: {} }
-  }
+  const options = { ...ownForm, schema: { params: UndoParams } }
   typed.post('/undo-address/:token', options, async (request, reply) => {
     const askedBy = askedByOf(oidc, request)
     const { token } = request.params

@@ -6,6 +6,7 @@ import { type Context, inTransaction } from '../context.ts'
 import { mailReset, voidPassword } from '../credentials/reset-service.ts'
 import { revokeAllGrants } from '../oidc/grant-service.ts'
 import { untrustDevices } from '../sessions/device-service.ts'
+import { endSessions } from '../sessions/logout-service.ts'
 
 export type TakeBackOutcome =
   | {
@@ -35,6 +36,7 @@ export async function takeBackAddress(
       if (!undone.ok) return undone
       const { account, givenUp, restored } = undone
       const { email, id } = account
+      await endSessions(tx, { accountId: id })
       await revokeAllGrants(tx, id)
       await untrustDevices(tx.sql, id)
       await voidPassword(tx, id)

@@ -7,7 +7,7 @@ import type { Context } from '../context.ts'
 import type { FactorFacts } from '../credentials/factor-model.ts'
 import { findFactors } from '../credentials/factor-repository.ts'
 import { isFrozen } from '../credentials/ways-in-model.ts'
-import { requireCsrf } from '../http/csrf.ts'
+import { ownForm, requireCsrf } from '../http/csrf.ts'
 import { PageNotFound, withFacts } from '../http/errors.ts'
 import { requestContext } from '../http/request-context.ts'
 import { type Page, sendPage } from '../http/view.ts'
@@ -64,7 +64,7 @@ export function createAccountPages(app: FastifyInstance, service: Context, oidc:
     changePage: (path, act, options) =>
       void typed.get(path, visiting(path, { change: true, act, ...options })),
     form: (path, { body, from, act, ...options }) => {
-      const route = { schema: { body }, preValidation: requireFormOf(from), config: { rateLimit: {} } }
+      const route = { ...ownForm, schema: { body }, preValidation: requireFormOf(from) }
       const change = (request: FastifyRequest) => ({
         change: true,
         act: (visit: AccountVisit) => act(visit, request.body as Typed),

@@ -3,6 +3,9 @@ import type { AccountFacts } from '../accounts/facts-model.ts'
 
 export type SessionClient = { sid?: string; grantId?: string; persistsLogout?: boolean }
 
+/** An application that is to be told that somebody's session there has ended. */
+export type LogoutReceiver = { clientId: string; sid: string | null }
+
 /** The library's view of a session. `jti` is the cookie's value, or a marker where only its hash is known. */
 export type SessionPayload = {
   kind: 'Session'

@@ -2,7 +2,7 @@
 import { accountFactsColumn } from '../accounts/facts-model.ts'
 import type { Write } from '../db/batch.ts'
 import type { Sql } from '../db/connect.ts'
-import type { SessionClient, StoredSession } from './model.ts'
+import type { LogoutReceiver, SessionClient, StoredSession } from './model.ts'
 
 const columns = `
   s.uid, s.account_id, s.acr, s.amr, s.login_at, s.authenticated_at, s.transient, s.state, s.updated_at, s.expires_at,
@@ -94,6 +94,41 @@ export function deleteSessionClient(uid: string, clientId: string): Write {
 
 export function deleteSession(uid: string): Write {
   return { text: bind => `delete from sessions where uid = ${bind(uid)}` }
+}
+
+/**
+ * Removes an account's sessions, all but `except`. Answers with the applications in them that want to be told: a
+ * second call answers with none of them again.
+ */
+export async function deleteSessionsOfAccount(
+  sql: Sql,
+  { accountId, except }: { accountId: string; except: string | null }
+): Promise<LogoutReceiver[]> {
+  // (read-only join of clients)
+  return await sql<LogoutReceiver[]>`
+    with ended as (
+      delete from sessions where account_id = ${accountId} and uid is distinct from ${except} returning uid
+    )
+    select sc.client_id, sc.sid
+    from ended
+    join session_clients sc on sc.session_uid = ended.uid
+    join clients c on c.client_id = sc.client_id and c.other_metadata ? 'backchannel_logout_uri'`
+}
+
+/** Removes an application from an account's sessions; answers as `deleteSessionsOfAccount`. */
+export async function deleteSessionClientsOfAccount(
+  sql: Sql,
+  { accountId, clientId }: { accountId: string; clientId: string }
+): Promise<LogoutReceiver[]> {
+  // (read-only join of clients)
+  return await sql<LogoutReceiver[]>`
+    with ended as (
+      delete from session_clients
+      where client_id = ${clientId} and session_uid in (select uid from sessions where account_id = ${accountId})
+      returning client_id, sid
+    )
+    select ended.client_id, ended.sid
+    from ended join clients c on c.client_id = ended.client_id and c.other_metadata ? 'backchannel_logout_uri'`
 }
 
 /**

@@ -1,9 +1,10 @@
 // Browser sessions as the protocol library saves them: merged per application, never overwritten whole.
 import { findAccountForUpdate } from '../accounts/repository.ts'
 import { endAllTokens } from '../accounts/service.ts'
-import type { Context } from '../context.ts'
+import { type Context, inTransaction } from '../context.ts'
 import type { Write } from '../db/batch.ts'
 import type { RetentionRule } from '../jobs/model.ts'
+import { endSessions } from './logout-service.ts'
 import { fromSeconds, isUnchanged, type SessionPayload, type StoredSession, sameClient } from './model.ts'
 import {
   deleteEarlierSessionIds,
@@ -99,9 +100,17 @@ export function endSessionWrites(uid: string): Write[] {
   return [deleteSession(uid)]
 }
 
+/** Ends everything of an account: each session and token. Applications are told of their sessions. */
+export async function endAllSessions(ctx: Context, accountId: string): Promise<void> {
+  await inTransaction(ctx, async tx => {
+    await endAllTokens(tx, accountId)
+    await endSessions(tx, { accountId })
+  })
+}
+
 /**
  * Ends everything of an account but one browser session: the others, and every application's tokens, this session's
- * too. False: that session is over itself, and nothing has changed.
+ * too. Applications are told of the sessions that ended. False: that session is over itself, and nothing has changed.
  *
  * The account's row is held first: a session that is cut off at this very moment by somebody else must not come back.
  */
@@ -117,6 +126,7 @@ export async function endOtherSessions(
   const kept = await updateSessionAuthenticatedAt(tx.sql, { uid: sessionUid, accountId, validFrom, at })
   if (!kept) return false
   await endAllTokens(tx, accountId, at)
+  await endSessions(tx, { accountId, except: sessionUid })
   return true
 }
 

@@ -105,6 +105,63 @@ t.test('metadata may come from a file, and options win over it', async t => {
   t.match(await command('clients', 'add', '--metadata', '/nowhere.json'), { code: 1, err: /cannot be read/ })
 })
 
+t.test('a registration is changed member by member; what is not named stays, its secret too', async t => {
+  const { command, environment, sql } = await installation(t)
+  const added = await command(
+    ...['clients', 'add', '--name', 'Shop', '--client-id', 'shop', '--secret-expires-at', '2030-01-31'],
+    ...['--redirect-uri', 'https://shop.example/callback', '--pairwise', '--json']
+  )
+  const expiresAt = Date.UTC(2030, 0, 31) / 1000
+  t.match(JSON.parse(added.out), { client_secret_expires_at: expiresAt, subject_type: 'pairwise' })
+  const hashOf = async () => (await sql`select client_secret_hash from clients`)[0]?.clientSecretHash
+  const before = await hashOf()
+  const changed = await command(
+    ...['clients', 'update', 'shop', '--access-token-lifetime', '60', '--id-token-lifetime', '90'],
+    ...['--access-token-format', 'opaque', '--refresh-token-idle', '600', '--refresh-token-absolute', '6000'],
+    ...['--refresh-token-grace', '0', '--refresh-token-rotation', 'off', '--json']
+  )
+  t.match(JSON.parse(changed.out), {
+    client_id: 'shop',
+    client_name: 'Shop',
+    redirect_uris: ['https://shop.example/callback'],
+    access_token_lifetime_seconds: 60,
+    id_token_lifetime_seconds: 90,
+    access_token_format: 'opaque',
+    refresh_token_idle_seconds: 600,
+    refresh_token_absolute_seconds: 6000,
+    refresh_token_grace_seconds: 0,
+    refresh_token_rotation: false,
+    client_secret_expires_at: expiresAt
+  })
+  t.notMatch(changed.out, 'client_secret"')
+  t.strictSame(await hashOf(), before)
+
+  const path = join(environment.DATA_DIR, 'client.json')
+  writeFileSync(path, JSON.stringify({ refresh_token_rotation: null, client_secret_expires_at: null }))
+  const cleared = JSON.parse((await command('clients', 'update', 'shop', '--metadata', path, '--json')).out)
+  t.notOk('refresh_token_rotation' in cleared || 'client_secret_expires_at' in cleared)
+  t.equal(cleared.refresh_token_grace_seconds, 0)
+
+  const secret = await command(
+    'clients',
+    'secret',
+    'shop',
+    '--secret-expires-at',
+    '2030-01-31T00:00:01Z',
+    '--json'
+  )
+  t.match(JSON.parse(secret.out), { client_secret_expires_at: expiresAt + 1 })
+  t.not((await hashOf())?.toString('hex'), before?.toString('hex'))
+
+  t.match(await command('clients', 'update', 'nobody', '--name', 'X'), { code: 1, err: /no client "nobody"/ })
+  t.match(await command('clients', 'update', 'shop', '--access-token-lifetime', '1'), {
+    code: 1,
+    err: /access_token_lifetime_seconds must be/
+  })
+  t.match(await command('clients', 'update', 'shop', '--refresh-token-rotation', 'no'), { code: 2 })
+  t.match(await command('clients', 'update', 'shop', '--secret-expires-at', '31.1.2030'), { code: 2 })
+})
+
 t.test('resources are registered, listed and removed', async t => {
   const { command } = await installation(t)
   const words = [
@@ -124,6 +181,47 @@ t.test('resources are registered, listed and removed', async t => {
   t.match(await command('resources', 'add', 'urn:x:y', '--lifetime-seconds', 'soon'), { code: 2 })
   t.match(await command('resources', 'remove', 'urn:shop:api'), { code: 0 })
   t.match(await command('resources', 'remove', 'urn:shop:api'), { code: 1 })
+})
+
+t.test('claims are filled in, listed and removed', async t => {
+  const { command } = await installation(t)
+  const added = await command(
+    ...['claims', 'add', 'department', '--from', 'profile:department', '--scope', 'org', '--in', 'id_token'],
+    ...['--in', 'userinfo', '--description', 'See where you work', '--json']
+  )
+  const mapping = JSON.parse(added.out)
+  t.match(mapping, {
+    claim: 'department',
+    source: 'profile',
+    path: 'department',
+    scope: 'org',
+    client_id: null,
+    destinations: ['id_token', 'userinfo'],
+    description: 'See where you work'
+  })
+  t.match(await command('claims', 'add', 'tenant', '--value', '{"id": 7}'), {
+    code: 0,
+    out: /^Added tenant: /
+  })
+  t.match(await command('claims', 'add', 'groups', '--from', 'groups'), { code: 0 })
+  const list = (await command('claims', 'list')).out
+  t.match(list, /^\S+ +department +profile:department +org +any +id_token userinfo$/m)
+  t.match(list, /^\S+ +tenant +\{"id":7\} +any +any +userinfo$/m)
+  t.match(await command('claims', 'remove', mapping.id), { code: 0, out: 'Removed department.' })
+  t.match(await command('claims', 'remove', mapping.id), { code: 1 })
+  t.match(await command('claims', 'remove', 'x'), { code: 1 })
+
+  t.match(await command('claims', 'add', 'email', '--value', '"a@b.example"'), {
+    code: 1,
+    err: /meaning of its own/
+  })
+  t.match(await command('claims', 'add', 'a', '--from', 'elsewhere'), {
+    code: 1,
+    err: /source must be one of/
+  })
+  t.match(await command('claims', 'add', 'a'), { code: 2 })
+  t.match(await command('claims', 'add', 'a', '--from', 'roles', '--value', '1'), { code: 2 })
+  t.match(await command('claims', 'add', 'a', '--value', 'no JSON'), { code: 2 })
 })
 
 t.test('keys are rotated step by step, or at once', async t => {

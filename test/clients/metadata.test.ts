@@ -213,6 +213,21 @@ t.test('members that contradict each other are named', async t => {
     t.strictSame(Object.keys(faultsOf({ ...web, ...change })), [field], JSON.stringify(change))
 })
 
+t.test('settings of tokens that contradict each other are named (RFC 9700 §2.2.2)', async t => {
+  const open = { ...web, token_endpoint_auth_method: 'none', refresh_token_rotation: false }
+  t.match(faultsOf(open), { refresh_token_rotation: /public client/ })
+  t.strictSame(faultsOf({ ...open, dpop_bound_access_tokens: true }), {})
+  t.strictSame(faultsOf({ ...open, tls_client_certificate_bound_access_tokens: true }), {})
+  t.strictSame(faultsOf({ ...open, refresh_token_rotation: true }), {})
+  t.strictSame(faultsOf({ ...web, refresh_token_rotation: false }), {})
+  t.match(faultsOf({ ...web, refresh_token_idle_seconds: 601, refresh_token_absolute_seconds: 600 }), {
+    refresh_token_idle_seconds: /must not be more/
+  })
+  t.match(faultsOf({ ...native, redirect_uris: ['https://shop.example/'], client_secret_expires_at: 1 }), {
+    client_secret_expires_at: /no secret/
+  })
+})
+
 t.test('a name that would disguise itself on the consent page is refused', async t => {
   for (const client_name of [
     '',

@@ -19,13 +19,14 @@ export type Application = {
 /** One of the demo clients, or any other that `service.register` returned. */
 export async function createApplication(
   service: Service,
-  registered: Service['clients'][string] | undefined = service.clients['demo-web']
+  registered: Service['clients'][string] | undefined = service.clients['demo-web'],
+  proof?: openid.ClientAuth
 ): Promise<Application> {
   if (registered === undefined) throw new Error('there is no such client')
   const { client_id: clientId, client_secret: clientSecret, redirect_uris } = registered
   const [redirectUri = ''] = (redirect_uris ?? []) as string[]
-  const auth = clientSecret === undefined ? openid.None() : openid.ClientSecretBasic(clientSecret)
-  const config = await openid.discovery(new URL(service.issuer), clientId, undefined, auth, {
+  const secret = clientSecret === undefined ? openid.None() : openid.ClientSecretBasic(clientSecret)
+  const config = await openid.discovery(new URL(service.issuer), clientId, undefined, proof ?? secret, {
     execute: [openid.allowInsecureRequests]
   })
   return {

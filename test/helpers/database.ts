@@ -5,6 +5,7 @@ import { prepareDatabase } from '../../src/commands/database.ts'
 import { connect, type Pool } from '../../src/db/connect.ts'
 import { readMigrations } from '../../src/db/migrate.ts'
 import { createLog } from '../../src/http/log.ts'
+import { queues } from '../../src/jobs/model.ts'
 import { findServer } from './database-server.ts'
 
 /** What a tap test offers that is needed here. */
@@ -18,6 +19,7 @@ const require = createRequire(import.meta.url)
 const version = [
   ...readMigrations().map(({ checksum }) => checksum),
   (require('pg-boss/package.json') as { version: string }).version,
+  JSON.stringify(queues),
   new Date().toISOString().slice(0, 7)
 ].join()
 

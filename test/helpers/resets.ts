@@ -2,9 +2,9 @@
 import { hashPassword } from '../../src/credentials/hashing.ts'
 import { createId } from '../../src/lib/ids.ts'
 import { hashToken } from '../../src/lib/tokens.ts'
-import { type Application, openid } from './application.ts'
+import { type Application, createApplication, openid } from './application.ts'
 import { openSignIn } from './forms.ts'
-import { password, type Service } from './service.ts'
+import { password, type Service, type ServiceOptions, startService } from './service.ts'
 import { type Answer, Visitor } from './visitor.ts'
 import { waitFor } from './wait.ts'
 
@@ -90,14 +90,15 @@ export async function resetByLink(
   return page.status === 200 ? await visitor.post(page, 'reset-form', { password: typed }) : page
 }
 
-/** Whether a password opens the sign-in page in a browser that nobody knows. */
-export async function opens(
-  service: Service,
-  application: Application,
-  { email, secret }: { email: string; secret: string }
-): Promise<boolean> {
-  const { visitor, page } = await openSignIn(service, { application })
-  return (await visitor.post(page, 'sign-in-form', { email, password: secret })).status === 303
+/** A service with an application. `letsIn`: whether a password opens the sign-in page in a browser that nobody knows. */
+export async function startWithApplication(t: Parameters<typeof startService>[0], options?: ServiceOptions) {
+  const service = await startService(t, options)
+  const application = await createApplication(service)
+  const letsIn = async (email: string, secret = password): Promise<boolean> => {
+    const { visitor, page } = await openSignIn(service, { application })
+    return (await visitor.post(page, 'sign-in-form', { email, password: secret })).status === 303
+  }
+  return { service, application, letsIn }
 }
 
 /** Somebody who is signed in at an application, with tokens that stay when the browser is gone. */

@@ -64,7 +64,7 @@ export class Visitor {
   }
 
   /** As `submit`, without following. */
-  async post(page: Answer, id: string, fields: Record<string, string> = {}): Promise<Answer> {
+  async post(page: Answer, id?: string, fields: Record<string, string> = {}): Promise<Answer> {
     const form = findForm(page, id)
     return await this.request(form.action, {
       method: 'POST',
@@ -94,13 +94,16 @@ export class Visitor {
 const pathMatches = (pathname: string, path: string): boolean =>
   path === '/' || pathname === path || pathname.startsWith(path.endsWith('/') ? path : `${path}/`)
 
-/** The form with this id in a page, with its hidden fields' values. Throws with the page's text when it is not there. */
-export function findForm({ text, url, status }: Answer, id: string): Form {
-  const form = [...text.matchAll(/<form\b([^>]*)>(.*?)<\/form>/gs)].find(([, attributes = '']) =>
-    new RegExp(`\\bid="${id}"`).test(attributes)
+/**
+ * The form with this id in a page, with its hidden fields' values; without an id, the page's first, as the script of a
+ * page that posts itself would. Throws with the page's text when it is not there.
+ */
+export function findForm({ text, url, status }: Answer, id?: string): Form {
+  const form = [...text.matchAll(/<form\b([^>]*)>(.*?)<\/form>/gs)].find(
+    ([, attributes = '']) => id === undefined || new RegExp(`\\bid="${id}"`).test(attributes)
   )
   if (form === undefined)
-    throw new Error(`no form ${id} at ${url} (${status}): ${pageText(text).slice(0, 600)}`)
+    throw new Error(`no form ${id ?? ''} at ${url} (${status}): ${pageText(text).slice(0, 600)}`)
   const fields = [...(form[2] ?? '').matchAll(/<input\b[^>]*>/gs)]
     .map(([input]) => ({
       type: readAttribute(input, 'type'),

@@ -168,7 +168,11 @@ t.test('making the queues twice, and by two nodes at once, is fine', async t => 
   t.strictSame(
     [...rows],
     [
+      { name: 'backchannel-ping', policy: 'standard', deadLetter: null },
       { name: 'guessing-slowed', policy: 'standard', deadLetter: null },
+      { name: 'logout', policy: 'standard', deadLetter: null },
+      { name: 'logout-notice', policy: 'standard', deadLetter: 'logout-notice-failed' },
+      { name: 'logout-notice-failed', policy: 'standard', deadLetter: null },
       { name: 'mail', policy: 'standard', deadLetter: 'mail-failed' },
       { name: 'mail-failed', policy: 'standard', deadLetter: null },
       { name: 'new-device', policy: 'standard', deadLetter: null },

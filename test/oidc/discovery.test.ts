@@ -31,19 +31,23 @@ t.test('discovery', async t => {
       response_types_supported: ['code'],
       code_challenge_methods_supported: ['S256'],
       authorization_response_iss_parameter_supported: true,
-      subject_types_supported: ['public'],
+      subject_types_supported: ['public', 'pairwise'],
       authorization_endpoint: `${issuer}/auth`,
       token_endpoint: `${issuer}/token`,
       userinfo_endpoint: `${issuer}/userinfo`,
       jwks_uri: `${issuer}/jwks`,
       end_session_endpoint: `${issuer}/session/end`,
       introspection_endpoint: `${issuer}/introspect`,
-      revocation_endpoint: `${issuer}/revoke`
+      revocation_endpoint: `${issuer}/revoke`,
+      device_authorization_endpoint: `${issuer}/device/auth`
     })
     t.strictSame([...(body.grant_types_supported as string[])].sort(), [
       'authorization_code',
       'client_credentials',
-      'refresh_token'
+      'refresh_token',
+      'urn:ietf:params:oauth:grant-type:device_code',
+      'urn:ietf:params:oauth:grant-type:jwt-bearer',
+      'urn:ietf:params:oauth:grant-type:token-exchange'
     ])
     t.strictSame([...(body.scopes_supported as string[])].sort(), [
       'address',
@@ -59,7 +63,9 @@ t.test('discovery', async t => {
     ])
       t.notOk((body[name] as string[]).includes('none'), name)
     t.notOk('registration_endpoint' in body)
-    t.notOk('device_authorization_endpoint' in body)
+    t.notOk('backchannel_authentication_endpoint' in body)
+    t.notOk('id_token_encryption_alg_values_supported' in body)
+    t.notOk('client_id_metadata_document_supported' in body)
   })
 
   await t.test('OID-21: the key set holds public keys only', async t => {

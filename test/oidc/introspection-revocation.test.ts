@@ -187,18 +187,6 @@ t.test('introspection and revocation', async t => {
     service.advance(601)
     t.strictSame((await introspect(service, demo, access_token)).body, inactive, 'expired')
   })
-
-  await t.test(
-    'OID-13: a JWT access token cannot be taken back, and revocation says so (RFC 7009 §2.2.1)',
-    async t => {
-      const demo = clientOf(service, 'demo-service')
-      const ask = { grant_type: 'client_credentials', resource: 'urn:demo:api' }
-      const { access_token: token } = (await post(service, '/token', ask, { client: demo })).body
-      const { status, body } = await post(service, '/revoke', { token }, { client: demo })
-      t.equal(status, 400)
-      t.equal(body.error, 'unsupported_token_type')
-    }
-  )
 })
 
 const readableJwt = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from('{}').toString('base64url')}.`

@@ -22,6 +22,7 @@ t.test('PKCE', async t => {
     client_name: 'Portal in the browser',
     token_endpoint_auth_method: 'none'
   })
+  const oldApplication = await registerPortal(service, { client_name: 'Old portal', require_pkce: false })
   const visitor = await signedInVisitor(service, portal)
   const ask = async (client: DemoClient, params: Fields) =>
     callbackOf(await visitor.visit(authorizationUrl(service, client, params))).searchParams
@@ -32,6 +33,12 @@ t.test('PKCE', async t => {
     t.equal(without.get('code'), null)
     const methodOnly = await ask(publicClient, { code_challenge: undefined })
     t.equal(methodOnly.get('error'), 'invalid_request')
+  })
+
+  await t.test('OID-4: nor can one with a secret, unless it is registered so', async t => {
+    const without = await ask(portal, { code_challenge: undefined, code_challenge_method: undefined })
+    t.equal(without.get('error'), 'invalid_request')
+    t.equal(without.get('code'), null)
   })
 
   await t.test('OID-4: `plain` is refused, said or meant', async t => {
@@ -83,16 +90,16 @@ t.test('PKCE', async t => {
     'OID-4: a verifier for a request that had no challenge is a downgrade and refused',
     async t => {
       const withoutChallenge = { code_challenge: undefined, code_challenge_method: undefined }
-      const callback = await ask(portal, withoutChallenge)
+      const callback = await ask(oldApplication, withoutChallenge)
       const code = {
         code: callback.get('code') ?? '',
         verifier: createVerifier().verifier,
-        redirectUri: redirectUriOf(portal)
+        redirectUri: redirectUriOf(oldApplication)
       }
       t.not(code.code, '')
-      t.equal((await redeem(service, portal, code)).body.error, 'invalid_grant')
+      t.equal((await redeem(service, oldApplication, code)).body.error, 'invalid_grant')
       // A confidential application that never used PKCE is known by its secret.
-      t.equal((await redeem(service, portal, code, { code_verifier: undefined })).status, 200)
+      t.equal((await redeem(service, oldApplication, code, { code_verifier: undefined })).status, 200)
     }
   )
 })

@@ -1,17 +1,15 @@
 // Somebody changes their address in the browser, and somebody else's change is taken back.
 import t from 'tap'
-import { createApplication } from '../helpers/application.ts'
 import { faultOf, typedIn } from '../helpers/forms.ts'
-import { createPerson, newPassword, opens, signedIn } from '../helpers/resets.ts'
-import { password, type Service, startService, Visitor } from '../helpers/service.ts'
+import { createPerson, newPassword, signedIn, startWithApplication } from '../helpers/resets.ts'
+import { password, type Service, Visitor } from '../helpers/service.ts'
 import type { Answer } from '../helpers/visitor.ts'
 import { waitFor } from '../helpers/wait.ts'
 
-const service = await startService(t, { environment: { MAILS_PER_RECIPIENT_PER_HOUR: '50' } })
-const application = await createApplication(service)
+const { service, application, letsIn } = await startWithApplication(t, {
+  environment: { MAILS_PER_RECIPIENT_PER_HOUR: '50' }
+})
 const formUrl = `${service.issuer}/account/security/address`
-const letsIn = async (email: string, secret = password) =>
-  await opens(service, application, { email, secret })
 
 /** Signs in on the way to the form. */
 async function openForm(email: string, visitor = new Visitor()): Promise<{ visitor: Visitor; page: Answer }> {

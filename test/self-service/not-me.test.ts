@@ -5,7 +5,7 @@ import { inTransaction } from '../../src/context.ts'
 import { countRecoveryCodes } from '../../src/credentials/recovery-code-repository.ts'
 import { listTotp } from '../../src/credentials/totp-repository.ts'
 import { listPasskeys } from '../../src/credentials/webauthn-repository.ts'
-import { createApplication, openid } from '../helpers/application.ts'
+import { openid } from '../helpers/application.ts'
 import { createWalk, createWorld, signIn } from '../helpers/factor-paths.ts'
 import { createHolder } from '../helpers/factors.ts'
 import { openSignIn } from '../helpers/forms.ts'
@@ -15,20 +15,18 @@ import {
   lastNotMe,
   lastReset,
   newPassword,
-  opens,
   resetByLink,
   signedIn,
+  startWithApplication,
   trustedDevice
 } from '../helpers/resets.ts'
-import { password, startService, Visitor } from '../helpers/service.ts'
+import { password, Visitor } from '../helpers/service.ts'
 import { addAuthenticator } from '../helpers/totp.ts'
 import { type Answer, findForm } from '../helpers/visitor.ts'
 import { waitFor } from '../helpers/wait.ts'
 
-const service = await startService(t)
-const application = await createApplication(service)
+const { service, application, letsIn } = await startWithApplication(t)
 const { ctx } = service.app
-const letsIn = async (email: string, secret: string) => await opens(service, application, { email, secret })
 
 /** A person who is sent a notice; its link. */
 async function noticed(email: string, count = 1): Promise<{ id: string; link: string }> {

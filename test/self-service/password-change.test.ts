@@ -3,24 +3,22 @@ import t from 'tap'
 import { setFirstPassword } from '../../src/credentials/password-service.ts'
 import { changeOwnPassword } from '../../src/self-service/password-service.ts'
 import { endOtherSessions } from '../../src/sessions/service.ts'
-import { createApplication, openid } from '../helpers/application.ts'
+import { openid } from '../helpers/application.ts'
 import {
   askForReset,
   createPerson,
   lastNotMe,
   lastReset,
   newPassword,
-  opens,
   resetByLink,
   signedIn,
+  startWithApplication,
   trustedDevice
 } from '../helpers/resets.ts'
-import { password, startService } from '../helpers/service.ts'
+import { password } from '../helpers/service.ts'
 
-const service = await startService(t)
-const application = await createApplication(service)
+const { service, application, letsIn } = await startWithApplication(t)
 const { ctx } = service.app
-const letsIn = async (email: string, secret: string) => await opens(service, application, { email, secret })
 
 /** The newest session of an account. */
 async function sessionOf(accountId: string): Promise<string> {

@@ -1,24 +1,22 @@
 // Ways around a password, through its reset: what can be guessed, replayed, raced, swapped or skipped there.
 import t from 'tap'
-import { createApplication, openid } from '../helpers/application.ts'
+import { openid } from '../helpers/application.ts'
 import { comparable, faultOf, openSignIn } from '../helpers/forms.ts'
 import {
   askForReset,
   createPerson,
   lastReset,
   newPassword,
-  opens,
   resetByLink,
   signedIn,
+  startWithApplication,
   trustedDevice
 } from '../helpers/resets.ts'
-import { password, startService, Visitor } from '../helpers/service.ts'
+import { password, Visitor } from '../helpers/service.ts'
 import { findForm } from '../helpers/visitor.ts'
 import { waitFor } from '../helpers/wait.ts'
 
-const service = await startService(t)
-const application = await createApplication(service)
-const letsIn = async (email: string, secret: string) => await opens(service, application, { email, secret })
+const { service, application, letsIn } = await startWithApplication(t)
 
 /** The text of rows. */
 const textOf = async (query: ReturnType<typeof service.pool>) => JSON.stringify(await query)

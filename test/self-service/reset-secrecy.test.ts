@@ -1,6 +1,5 @@
 // What a reset tells a stranger, a log, another site or a mail server: nothing.
 import t from 'tap'
-import { createApplication } from '../helpers/application.ts'
 import { comparable, statementsOf } from '../helpers/forms.ts'
 import { rawRequest, sendRaw } from '../helpers/raw.ts'
 import {
@@ -9,16 +8,14 @@ import {
   lastNotMe,
   lastReset,
   newPassword,
-  opens,
-  resetByLink
+  resetByLink,
+  startWithApplication
 } from '../helpers/resets.ts'
-import { password, startService, Visitor } from '../helpers/service.ts'
+import { password, Visitor } from '../helpers/service.ts'
 import { type Answer, findForm } from '../helpers/visitor.ts'
 
 const lines: string[] = []
-const service = await startService(t, { onLog: line => lines.push(line) })
-const application = await createApplication(service)
-const letsIn = async (email: string, secret: string) => await opens(service, application, { email, secret })
+const { service, letsIn } = await startWithApplication(t, { onLog: line => lines.push(line) })
 
 t.test('RST-1: whoever has an address, the pages, statements and rows of a reset are the same', async t => {
   const kinds = {

@@ -1,13 +1,19 @@
 // Somebody forgot their password: the mail, its link and its code, and the way back to where they were.
 import t from 'tap'
-import { createApplication } from '../helpers/application.ts'
 import { faultOf, lastConfirmation, openSignIn, signUpAndWait, typedIn } from '../helpers/forms.ts'
-import { askForReset, createPerson, lastReset, newPassword, opens, resetByLink } from '../helpers/resets.ts'
-import { password, startService, Visitor } from '../helpers/service.ts'
+import {
+  askForReset,
+  createPerson,
+  lastReset,
+  newPassword,
+  resetByLink,
+  startWithApplication
+} from '../helpers/resets.ts'
+import { password, Visitor } from '../helpers/service.ts'
 
-const service = await startService(t, { environment: { MAILS_PER_RECIPIENT_PER_HOUR: '50' } })
-const application = await createApplication(service)
-const letsIn = async (email: string, secret: string) => await opens(service, application, { email, secret })
+const { service, application, letsIn } = await startWithApplication(t, {
+  environment: { MAILS_PER_RECIPIENT_PER_HOUR: '50' }
+})
 
 t.test('who forgot the password gets a mail, sets another one, and goes on where they were', async t => {
   const email = 'ada@example.org'
