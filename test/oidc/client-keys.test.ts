@@ -72,9 +72,12 @@ t.test('keys at a jwks_uri', async t => {
   await t.test('a server that does not answer is not asked more often', async t => {
     const asked = server.asked.length
     server.answer((_request, response) => response.writeHead(500).end('{"keys":[]}'))
-    const lost = await register('/lost')
-    for (let count = 0; count < 5; count++) t.equal(await present(first, lost), 401)
+    service.advance(61)
+    for (let count = 0; count < 5; count++) t.equal(await present(second), 401)
     t.equal(server.asked.length, asked + 1)
+    server.answer(documentOf(() => published))
+    service.advance(11)
+    t.equal(await present(second), 200, 'and believed again when it does')
   })
 
   await t.test('what is published is public keys of safe kinds, else nothing', async t => {
