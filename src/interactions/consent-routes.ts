@@ -41,6 +41,7 @@ async function showConsent(visit: Visit, oidc: Oidc): Promise<FastifyReply> {
     accountName: account?.name ?? '',
     accountEmail: account?.email ?? '',
     scopes: consentNeeded?.scopes ?? [],
+    described: oidc.current().customClaims.scopes,
     claims: consentNeeded?.claims ?? [],
     resources,
     selfRegistered:

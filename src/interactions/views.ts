@@ -235,6 +235,8 @@ export type ConsentData = {
   accountName: string
   accountEmail: string
   scopes: string[]
+  /** What the operator says of scopes of their own. */
+  described: Record<string, string | null>
   /** Claims that are asked for by name. */
   claims: string[]
   resources: { name: string; scopes: string[] }[]
@@ -248,6 +250,7 @@ const consent: ConsentData = {
   accountName: 'Inès Moreau',
   accountEmail: 'ines.moreau@example.org',
   scopes: ['openid', 'profile', 'email', 'offline_access'],
+  described: {},
   claims: [],
   resources: [],
   details: []
@@ -260,7 +263,8 @@ export const consentPage = definePage<ConsentData>(
     everything: {
       ...consent,
       client: sampleApplicationWithLogo,
-      scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access', 'photos.archive'],
+      scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access', 'photos.archive', 'org'],
+      described: { org: 'See which department you work in' },
       claims: ['phone_number'],
       resources: [{ name: 'Photo storage', scopes: ['photos:read', 'photos:write'] }]
     },
@@ -311,11 +315,14 @@ export const consentPage = definePage<ConsentData>(
       ]
     }
   },
-  ({ client, scopes, claims, resources, details }) => {
+  ({ client, scopes, described, claims, resources, details }) => {
     const nothing = scopes.length + claims.length + resources.length + details.length === 0
     return {
       client: presentApplication(client),
-      permissions: [...(nothing ? ['openid'] : scopes).map(describeScope), ...claims.map(describeClaim)]
+      permissions: [
+        ...(nothing ? ['openid'] : scopes).map(scope => describeScope(scope, described)),
+        ...claims.map(describeClaim)
+      ]
     }
   }
 )
