@@ -4,7 +4,6 @@ import type { FastifyInstance } from 'fastify'
 import { type JWTPayload, UnsecuredJWT } from 'jose'
 import type { Context } from '../context.ts'
 import { fetchOutbound } from '../http/outbound.ts'
-import { isFapi } from './fapi.ts'
 import type { Oidc } from './oidc.ts'
 import { routes } from './provider.ts'
 import type { RegisteredClient } from './registry.ts'
@@ -67,7 +66,6 @@ function readUnsigned(
   sent: URLSearchParams
 ): URLSearchParams | null {
   if (client.requestObjectSigningAlg !== undefined || client.requireSignedRequestObject === true) return null
-  if (isFapi(client)) return null
   const payload = decodeUnsigned(sent.get('request') ?? '', now())
   if (payload === null) return null
   const { clientId } = client
