@@ -1,9 +1,9 @@
 // What the application asks for, and whether the person agrees; giving up is possible at every step.
 import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
-import { isLoopback } from '../lib/urls.ts'
 import { describeDetail } from '../oidc/details-model.ts'
 import type { Oidc } from '../oidc/oidc.ts'
+import { selfRegisteredOf } from './application-views.ts'
 import { allow, cancel } from './service.ts'
 import { consentPage } from './views.ts'
 import { applicationOf, Field, redirect, type Steps, show, type Visit } from './visit-routes.ts'
@@ -44,18 +44,9 @@ async function showConsent(visit: Visit, oidc: Oidc): Promise<FastifyReply> {
     described: oidc.current().customClaims.scopes,
     claims: consentNeeded?.claims ?? [],
     resources,
-    selfRegistered:
-      interaction.client.registeredBy === 'operator'
-        ? null
-        : { by: interaction.client.registeredBy, returnsTo: siteOf(interaction.redirectUri) },
+    selfRegistered: selfRegisteredOf(interaction.client.registeredBy, interaction.redirectUri),
     details: (consentNeeded?.details ?? []).map(detail =>
       describeDetail(detail, types[detail.type] ?? { title: detail.type, schema: {} })
     )
   })
-}
-
-/** The site that a redirect URI leads to; null for a program on the person's device. */
-function siteOf(redirectUri: string | null): string | null {
-  const url = URL.parse(redirectUri ?? '')
-  return url === null || isLoopback(url) || !/^https?:$/.test(url.protocol) ? null : url.host
 }

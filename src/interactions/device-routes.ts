@@ -19,6 +19,7 @@ import { confirmDevice, type DeviceRequest, denyDevice, findDeviceRequest } from
 import type { Oidc } from '../oidc/oidc.ts'
 import { routes } from '../oidc/provider.ts'
 import { formatUserCode, parseUserCode } from '../oidc/user-code-model.ts'
+import { selfRegisteredOf } from './application-views.ts'
 import { type DeviceCodeData, deviceCodePage, deviceConfirmPage, deviceDonePage } from './device-views.ts'
 import { asText, Field, WorkFields, waitingOf, workIn } from './visit-routes.ts'
 
@@ -124,6 +125,7 @@ async function showConfirm(
       policyUrl: client.policyUri,
       termsUrl: client.tosUri
     },
+    selfRegistered: selfRegisteredOf(client.registeredBy, null),
     device: { ...device, askedAt },
     elsewhere: inOtherNetworks(device.ip, ctx.request?.ip ?? null),
     account: session === null ? null : { name: session.account.name, email: session.account.email }

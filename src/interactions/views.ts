@@ -1,5 +1,4 @@
 // What the pages of a sign-in may show, and its words.
-import type { RegisteredBy } from '../clients/model.ts'
 import type { PasswordFault } from '../credentials/model.ts'
 import { definePage } from '../http/view.ts'
 import { noWaiting, type Waiting, waitInWords, waitingTexts } from '../http/waiting.ts'
@@ -7,6 +6,7 @@ import type { DescribedDetail } from '../oidc/details-model.ts'
 import {
   type Application,
   presentApplication,
+  type SelfRegistered,
   sampleApplication,
   sampleApplicationWithLogo
 } from './application-views.ts'
@@ -227,8 +227,8 @@ export const verifyEmailPage = definePage<VerifyEmailData>(
 export type ConsentData = {
   action: string
   client: Application
-  /** Nobody here vouches for it. `returnsTo`: the site that the browser goes back to; null: a program on the device. */
-  selfRegistered: { by: Exclude<RegisteredBy, 'operator'>; returnsTo: string | null } | null
+  /** Nobody here vouches for it. */
+  selfRegistered: SelfRegistered | null
   accountName: string
   accountEmail: string
   scopes: string[]
@@ -279,6 +279,11 @@ export const consentPage = definePage<ConsentData>(
       ...consent,
       client: { ...consent.client, host: 'localhost:33418' },
       selfRegistered: { by: 'registration', returnsTo: null }
+    },
+    'on-another-device': {
+      ...consent,
+      client: { ...consent.client, host: '' },
+      selfRegistered: { by: 'registration', returnsTo: null, onDevice: true }
     },
     'described-by-a-document': {
       ...consent,
