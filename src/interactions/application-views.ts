@@ -1,7 +1,5 @@
 // The application that a person is signing in to, as the pages of a sign-in show it.
-import type { RegisteredBy } from '../clients/model.ts'
 import { webUrl } from '../http/view.ts'
-import { isLoopback } from '../lib/urls.ts'
 
 export type Application = {
   name: string
@@ -32,26 +30,3 @@ export const presentApplication = (application: Application) => ({
   policyUrl: webUrl(application.policyUrl),
   termsUrl: webUrl(application.termsUrl)
 })
-
-/**
- * Of an application that nobody here vouches for. `returnsTo`: the site that the browser goes back to; null: a program on
- * the person's device, or with `onDevice` the device whose code they typed.
- */
-export type SelfRegistered = {
-  by: Exclude<RegisteredBy, 'operator'>
-  returnsTo: string | null
-  onDevice?: boolean
-}
-
-export function selfRegisteredOf(by: RegisteredBy, redirectUri: string | null): SelfRegistered | null {
-  if (by === 'operator') return null
-  return redirectUri === null
-    ? { by, returnsTo: null, onDevice: true }
-    : { by, returnsTo: siteOf(redirectUri) }
-}
-
-/** The site that a redirect URI leads to; null for a program on the person's device. */
-function siteOf(redirectUri: string): string | null {
-  const url = URL.parse(redirectUri)
-  return url === null || isLoopback(url) || !/^https?:$/.test(url.protocol) ? null : url.host
-}

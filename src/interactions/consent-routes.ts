@@ -1,11 +1,11 @@
 // What the application asks for, and whether the person agrees; giving up is possible at every step.
 import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
+import { isLoopback } from '../lib/urls.ts'
 import { describeDetail } from '../oidc/details-model.ts'
 import type { Oidc } from '../oidc/oidc.ts'
-import { selfRegisteredOf } from './application-views.ts'
 import { allow, cancel } from './service.ts'
-import { consentPage } from './views.ts'
+import { consentPage, type WayBack } from './views.ts'
 import { applicationOf, Field, redirect, type Steps, show, type Visit } from './visit-routes.ts'
 
 const ConsentBody = Type.Object({ decision: Field })
@@ -44,9 +44,20 @@ async function showConsent(visit: Visit, oidc: Oidc): Promise<FastifyReply> {
     described: oidc.current().customClaims.scopes,
     claims: consentNeeded?.claims ?? [],
     resources,
-    selfRegistered: selfRegisteredOf(interaction.client.registeredBy, interaction.redirectUri),
+    selfRegistered:
+      interaction.client.registeredBy === 'operator'
+        ? null
+        : { by: interaction.client.registeredBy, returnsTo: wayBack(interaction.redirectUri) },
     details: (consentNeeded?.details ?? []).map(detail =>
       describeDetail(detail, types[detail.type] ?? { title: detail.type, schema: {} })
     )
   })
+}
+
+/** Where the browser goes on to, once the person has allowed it. */
+function wayBack(redirectUri: string | null): WayBack {
+  if (redirectUri === null) return { to: 'nowhere' }
+  const url = URL.parse(redirectUri)
+  const isSite = url !== null && /^https?:$/.test(url.protocol) && !isLoopback(url)
+  return isSite ? { to: 'site', host: url.host } : { to: 'this_device' }
 }

@@ -19,7 +19,6 @@ import { confirmDevice, type DeviceRequest, denyDevice, findDeviceRequest } from
 import type { Oidc } from '../oidc/oidc.ts'
 import { routes } from '../oidc/provider.ts'
 import { formatUserCode, parseUserCode } from '../oidc/user-code-model.ts'
-import { selfRegisteredOf } from './application-views.ts'
 import { type DeviceCodeData, deviceCodePage, deviceConfirmPage, deviceDonePage } from './device-views.ts'
 import { asText, Field, WorkFields, waitingOf, workIn } from './visit-routes.ts'
 
@@ -125,7 +124,10 @@ async function showConfirm(
       policyUrl: client.policyUri,
       termsUrl: client.tosUri
     },
-    selfRegistered: selfRegisteredOf(client.registeredBy, null),
+    selfRegistered:
+      client.registeredBy === 'operator'
+        ? null
+        : { by: client.registeredBy, returnsTo: { to: 'nowhere' as const } },
     device: { ...device, askedAt },
     elsewhere: inOtherNetworks(device.ip, ctx.request?.ip ?? null),
     account: session === null ? null : { name: session.account.name, email: session.account.email }

@@ -8,6 +8,7 @@ import {
   type SelfRegistered,
   sampleApplication
 } from './application-views.ts'
+import type { ConsentData } from './views.ts'
 
 export type DeviceCodeData = Waiting & {
   /** As it was typed, or as the address brought it along. */
@@ -63,7 +64,7 @@ export type DeviceConfirmData = {
   userCode: string
   client: Application
   /** Nobody here vouches for it. */
-  selfRegistered: SelfRegistered | null
+  selfRegistered: ConsentData['selfRegistered']
   device: { ip: string | null; userAgent: string; askedAt: Date }
   /** The device asked from another network than this browser's: it is not likely to be in the same room. */
   elsewhere: boolean
@@ -90,7 +91,7 @@ export const deviceConfirmPage = definePage<DeviceConfirmData>(
     'registered-itself': {
       ...confirm,
       client: { ...confirm.client, host: '' },
-      selfRegistered: { by: 'registration', returnsTo: null, onDevice: true }
+      selfRegistered: { by: 'registration', returnsTo: { to: 'nowhere' } }
     },
     'signed-in': {
       ...confirm,

@@ -1,4 +1,5 @@
 // What the pages of a sign-in may show, and its words.
+import type { RegisteredBy } from '../clients/model.ts'
 import type { PasswordFault } from '../credentials/model.ts'
 import { definePage } from '../http/view.ts'
 import { noWaiting, type Waiting, waitInWords, waitingTexts } from '../http/waiting.ts'
@@ -6,7 +7,6 @@ import type { DescribedDetail } from '../oidc/details-model.ts'
 import {
   type Application,
   presentApplication,
-  type SelfRegistered,
   sampleApplication,
   sampleApplicationWithLogo
 } from './application-views.ts'
@@ -224,11 +224,14 @@ export const verifyEmailPage = definePage<VerifyEmailData>(
   })
 )
 
+/** Where a browser goes on to: a site, a program on the person's device, or nowhere, where another device waits. */
+export type WayBack = { to: 'site'; host: string } | { to: 'this_device' } | { to: 'nowhere' }
+
 export type ConsentData = {
   action: string
   client: Application
-  /** Nobody here vouches for it. */
-  selfRegistered: SelfRegistered | null
+  /** Nobody here vouches for it; null: the operator does. */
+  selfRegistered: { by: Exclude<RegisteredBy, 'operator'>; returnsTo: WayBack } | null
   accountName: string
   accountEmail: string
   scopes: string[]
@@ -273,28 +276,27 @@ export const consentPage = definePage<ConsentData>(
     },
     'registered-itself': {
       ...consent,
-      selfRegistered: { by: 'registration', returnsTo: 'photos.tidewater.example' }
+      selfRegistered: { by: 'registration', returnsTo: { to: 'site', host: 'photos.tidewater.example' } }
     },
     'on-this-device': {
       ...consent,
       client: { ...consent.client, host: 'localhost:33418' },
-      selfRegistered: { by: 'registration', returnsTo: null }
-    },
-    'on-another-device': {
-      ...consent,
-      client: { ...consent.client, host: '' },
-      selfRegistered: { by: 'registration', returnsTo: null, onDevice: true }
+      selfRegistered: { by: 'registration', returnsTo: { to: 'this_device' } }
     },
     'described-by-a-document': {
       ...consent,
       scopes: [],
       resources: [{ name: 'Weather tools', scopes: [] }],
-      selfRegistered: { by: 'client_id_metadata_document', returnsTo: null }
+      selfRegistered: { by: 'client_id_metadata_document', returnsTo: { to: 'this_device' } }
+    },
+    'on-another-device': {
+      ...consent,
+      selfRegistered: { by: 'registration', returnsTo: { to: 'nowhere' } }
     },
     'nothing-but-in': {
       ...consent,
       scopes: [],
-      selfRegistered: { by: 'registration', returnsTo: 'photos.tidewater.example' }
+      selfRegistered: { by: 'registration', returnsTo: { to: 'site', host: 'photos.tidewater.example' } }
     },
     'with-details': {
       ...consent,

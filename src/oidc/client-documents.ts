@@ -84,14 +84,14 @@ function rowOf(ctx: Context, clientId: string, { metadata, known }: Said): Clien
 
 /** How often one site is asked, whichever of its documents. */
 function createHostLimit(now: () => Date): (host: string) => boolean {
-  let minute = 0
-  const counts = new Map<string, number>()
+  const minutes = new Map<string, { since: number; count: number }>()
   return host => {
-    const current = Math.floor(now().getTime() / 60_000)
-    if (current !== minute) counts.clear()
-    minute = current
-    const count = (counts.get(host) ?? 0) + 1
-    counts.set(host, count)
-    return count <= fetchesPerHostPerMinute
+    const at = now().getTime()
+    const minute = minutes.get(host)
+    if (minute !== undefined && at - minute.since < 60_000) return ++minute.count <= fetchesPerHostPerMinute
+    minutes.delete(host)
+    if (minutes.size >= maximumEntries) minutes.delete(minutes.keys().next().value ?? '')
+    minutes.set(host, { since: at, count: 1 })
+    return true
   }
 }

@@ -206,6 +206,12 @@ t.test('claims by data', async t => {
       const whole = (await refresh(service, client, narrow.refresh_token)).body
       t.equal(readJwt(whole.id_token).payload.department, 'Engines')
 
+      await service.pool`
+        update grants set payload = jsonb_set(payload, '{openid,scope}', '"openid offline_access"') where client_id = ${client.client_id}`
+      const less = (await refresh(service, client, whole.refresh_token)).body
+      t.equal(readJwt(less.id_token).payload.department, undefined, 'the grant has the last word')
+      t.equal((await introspect(service, client, less.access_token)).body.department, undefined)
+
       for (const scope of [undefined, 'openid email'] as const) {
         const outsider = await register({ scope })
         const refused = callbackOf(
