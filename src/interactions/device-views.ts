@@ -2,12 +2,7 @@
 import { browserOf } from '../accounts/browser-model.ts'
 import { definePage } from '../http/view.ts'
 import { noWaiting, type Waiting, waitInWords, waitingTexts } from '../http/waiting.ts'
-import {
-  type Application,
-  presentApplication,
-  type SelfRegistered,
-  sampleApplication
-} from './application-views.ts'
+import { type Application, presentApplication, sampleApplication } from './application-views.ts'
 import type { ConsentData } from './views.ts'
 
 export type DeviceCodeData = Waiting & {
