@@ -186,14 +186,15 @@ async function hearNews(pool: Pool, oidc: Oidc): Promise<Listener[]> {
   const reload = () =>
     void oidc
       .reload()
-      .catch(error => oidc.ctx.log.error({ err: error }, 'the signing keys could not be reloaded'))
+      .catch(error => oidc.ctx.log.error({ err: error }, 'the protocol could not be reloaded'))
   const drop = (kind: 'clients' | 'resources') => (key?: string) => oidc.current().registry[kind].drop(key)
   const listeners = await Promise.all([
     listen(pool, 'gatehouse_clients', drop('clients'), drop('clients')),
     listen(pool, 'gatehouse_resources', drop('resources'), drop('resources')),
-    listen(pool, 'gatehouse_keys', reload, reload)
+    listen(pool, 'gatehouse_keys', reload, reload),
+    listen(pool, 'gatehouse_claims', reload, reload)
   ])
-  // Keys that changed after they were read and before anybody listened.
+  // Keys and claims that changed after they were read and before anybody listened.
   await oidc.reload()
   return listeners
 }

@@ -14,11 +14,16 @@ const words: Record<string, Permission> = {
   }
 }
 
-export const describeScope = (scope: string): Permission =>
-  (Object.hasOwn(words, scope) ? words[scope] : undefined) ?? {
-    title: scope,
-    detail: 'A permission of this name'
-  }
+/** `described`: what the operator says of scopes of their own. */
+export function describeScope(scope: string, described: Record<string, string | null>): Permission {
+  const own = Object.hasOwn(described, scope) ? described[scope] : undefined
+  return (
+    (Object.hasOwn(words, scope) ? words[scope] : undefined) ?? {
+      title: own ?? scope,
+      detail: own ? '' : 'A permission of this name'
+    }
+  )
+}
 
 /** A claim that was asked for by its name. @see OpenID Connect Core 1.0 §5.5 */
 export const describeClaim = (claim: string): Permission => ({

@@ -224,14 +224,19 @@ export const verifyEmailPage = definePage<VerifyEmailData>(
   })
 )
 
+/** Where a browser goes on to: a site, a program on the person's device, or nowhere, where another device waits. */
+export type WayBack = { to: 'site'; host: string } | { to: 'this_device' } | { to: 'nowhere' }
+
 export type ConsentData = {
   action: string
   client: Application
-  /** Nobody here vouches for it. `returnsTo`: the site that the browser goes back to; null: a program on the device. */
-  selfRegistered: { by: Exclude<RegisteredBy, 'operator'>; returnsTo: string | null } | null
+  /** Nobody here vouches for it; null: the operator does. */
+  selfRegistered: { by: Exclude<RegisteredBy, 'operator'>; returnsTo: WayBack } | null
   accountName: string
   accountEmail: string
   scopes: string[]
+  /** What the operator says of scopes of their own. */
+  described: Record<string, string | null>
   /** Claims that are asked for by name. */
   claims: string[]
   resources: { name: string; scopes: string[] }[]
@@ -245,6 +250,7 @@ const consent: ConsentData = {
   accountName: 'Inès Moreau',
   accountEmail: 'ines.moreau@example.org',
   scopes: ['openid', 'profile', 'email', 'offline_access'],
+  described: {},
   claims: [],
   resources: [],
   details: []
@@ -257,7 +263,8 @@ export const consentPage = definePage<ConsentData>(
     everything: {
       ...consent,
       client: sampleApplicationWithLogo,
-      scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access', 'photos.archive'],
+      scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access', 'photos.archive', 'org'],
+      described: { org: 'See which department you work in' },
       claims: ['phone_number'],
       resources: [{ name: 'Photo storage', scopes: ['photos:read', 'photos:write'] }]
     },
@@ -269,23 +276,27 @@ export const consentPage = definePage<ConsentData>(
     },
     'registered-itself': {
       ...consent,
-      selfRegistered: { by: 'registration', returnsTo: 'photos.tidewater.example' }
+      selfRegistered: { by: 'registration', returnsTo: { to: 'site', host: 'photos.tidewater.example' } }
     },
     'on-this-device': {
       ...consent,
       client: { ...consent.client, host: 'localhost:33418' },
-      selfRegistered: { by: 'registration', returnsTo: null }
+      selfRegistered: { by: 'registration', returnsTo: { to: 'this_device' } }
     },
     'described-by-a-document': {
       ...consent,
       scopes: [],
       resources: [{ name: 'Weather tools', scopes: [] }],
-      selfRegistered: { by: 'client_id_metadata_document', returnsTo: null }
+      selfRegistered: { by: 'client_id_metadata_document', returnsTo: { to: 'this_device' } }
+    },
+    'on-another-device': {
+      ...consent,
+      selfRegistered: { by: 'registration', returnsTo: { to: 'nowhere' } }
     },
     'nothing-but-in': {
       ...consent,
       scopes: [],
-      selfRegistered: { by: 'registration', returnsTo: 'photos.tidewater.example' }
+      selfRegistered: { by: 'registration', returnsTo: { to: 'site', host: 'photos.tidewater.example' } }
     },
     'with-details': {
       ...consent,
@@ -304,11 +315,14 @@ export const consentPage = definePage<ConsentData>(
       ]
     }
   },
-  ({ client, scopes, claims, resources, details }) => {
+  ({ client, scopes, described, claims, resources, details }) => {
     const nothing = scopes.length + claims.length + resources.length + details.length === 0
     return {
       client: presentApplication(client),
-      permissions: [...(nothing ? ['openid'] : scopes).map(describeScope), ...claims.map(describeClaim)]
+      permissions: [
+        ...(nothing ? ['openid'] : scopes).map(scope => describeScope(scope, described)),
+        ...claims.map(describeClaim)
+      ]
     }
   }
 )

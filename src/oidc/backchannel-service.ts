@@ -23,7 +23,7 @@ import { upsertConsent } from './interaction-repository.ts'
 import type { Consent } from './model.ts'
 import type { Oidc } from './oidc.ts'
 import { createGrant, fillGrant } from './policy.ts'
-import { describeClient, type InteractionClient } from './service.ts'
+import { describeClient, documentWrites, type InteractionClient } from './service.ts'
 import { createUnit, currentUnit, flushUnit, inUnit } from './unit-of-work.ts'
 
 /** Where people decide. */
@@ -139,6 +139,7 @@ export async function approveRequest(
     if (!client.first_party) {
       const given = { type: 'consent.given', ...about, details: { scopes: wanted.scopes } }
       unit.lasting.push(
+        ...documentWrites(oidc, client).map(write => ({ write })),
         { write: upsertConsent(accountId, row.clientId, wanted, now) },
         { write: eventWrite(tx, given) }
       )

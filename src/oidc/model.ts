@@ -3,6 +3,7 @@
 import type { AccountFacts } from '../accounts/facts-model.ts'
 import type { FactorFacts } from '../credentials/factor-model.ts'
 import type { Proof } from '../credentials/proof-model.ts'
+import type { Memberships } from '../roles/membership-model.ts'
 import { type AuthorizationDetail, detailsBeyond } from './details-model.ts'
 import type { RegisteredClient } from './registry.ts'
 
@@ -79,6 +80,8 @@ export type StoredToken = {
   grant: Payload | null
   clientId: string
   account: AccountFacts | null
+  /** Read along only where some claim tells of them. */
+  memberships?: Memberships | null
   /** The session that the token ends with, if it does. */
   sessionUid: string | null
   session: { accountId: string; grantId: string | null; sid: string | null } | null

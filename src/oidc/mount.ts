@@ -59,6 +59,7 @@ export async function mountProvider(app: FastifyInstance, oidc: Oidc): Promise<v
     // The library reads the body itself.
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', (_request, _payload, done) => done(null))
+    if (oidc.ctx.config.conformance) (await import('./request-objects.ts')).readRequestObjects(scope, oidc)
     const all: typeof paths = oidc.ctx.config.ciba
       ? [...paths, [['POST'], [routes.backchannel_authentication]]]
       : paths

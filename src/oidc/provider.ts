@@ -1,6 +1,6 @@
 // Builds oidc-provider from the settings and the signing keys. A changed key set means a new instance, swapped in whole.
 import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-provider'
-import { authMethods, responseTypes } from '../clients/model.ts'
+import { authMethods, openidScopes, responseTypes } from '../clients/model.ts'
 import type { Config } from '../config/schema.ts'
 import type { Context } from '../context.ts'
 import { acrLevels } from '../credentials/proof-model.ts'
@@ -15,7 +15,8 @@ import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
 import { deferLogoutTokens } from './back-channel-logout.ts'
 import { createCiba, requestSeconds } from './ciba.ts'
-import { claimsByScope, createFindAccount } from './claims.ts'
+import { claimsWith, createExtraTokenClaims, createFindAccount } from './claims.ts'
+import type { CustomClaims } from './custom-claims.ts'
 import { fillScope } from './default-scope.ts'
 import { completeDeviceFlow, deviceFlow } from './device-flow.ts'
 import { fapi, isFapi } from './fapi.ts'
@@ -80,13 +81,20 @@ export type ProtocolPages = {
   renderSignedOut: (ctx: KoaContextWithOIDC) => Promise<void>
 }
 
+export type ProviderParts = {
+  pages: ProtocolPages
+  lookups: Sql
+  details: DetailChecks
+  customClaims: CustomClaims
+}
+
 export type ProviderInstance = { provider: Provider; registry: Registry }
 
 /** `keys` in the key store's order: the first that fits signs. */
 export function createProvider(
   ctx: Context,
   keys: PrivateJwk[],
-  { pages, lookups, details }: { pages: ProtocolPages; lookups: Sql; details: DetailChecks }
+  { pages, lookups, details, customClaims }: ProviderParts
 ): ProviderInstance {
   const { config, now } = ctx
   const secure = config.issuer.startsWith('https:')
@@ -95,21 +103,23 @@ export function createProvider(
     lookups,
     now,
     ...config,
+    memberships: customClaims.memberships,
     graceSecondsOf: async clientId => graceSeconds(config, await instance.registry?.clients.find(clientId))
   }
+  const extraTokenClaims = createExtraTokenClaims(lookups, customClaims)
   const provider = new Provider(config.issuer, {
     adapter: createAdapter(storage) as never,
     jwks: { keys: keys as never },
     routes,
     discovery: ownDiscovery(config),
-    claims: claimsByScope,
-    scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'],
+    claims: claimsWith(customClaims),
+    scopes: [...openidScopes, ...Object.keys(customClaims.scopes)],
     // `none` is what our own account pages ask with: a session is all that they need.
     responseTypes: [...(config.conformance ? responseTypes : ['code' as const]), 'none'],
     acrValues: [...acrLevels],
     subjectTypes: ['public', 'pairwise'],
     pairwiseIdentifier: createPairwiseIdentifier(config),
-    findAccount: createFindAccount(lookups),
+    findAccount: createFindAccount(lookups, customClaims),
     loadExistingGrant: createLoadExistingGrant(lookups, () => provider),
     interactions: {
       policy: createInteractionPolicy(),
@@ -186,7 +196,11 @@ export function createProvider(
     // `null` is what any sandboxed page may call itself, and what URL calls an app's own scheme: nobody's origin.
     clientBasedCORS: (_ctx, origin, client) =>
       origin !== 'null' && (client.redirectUris ?? []).some(uri => URL.parse(uri)?.origin === origin),
-    extraTokenClaims: koa => ({ ...authenticationFacts(koa), ...exchangedClaims() }),
+    extraTokenClaims: async (koa, token) => ({
+      ...(await extraTokenClaims(koa, token)),
+      ...authenticationFacts(koa),
+      ...exchangedClaims()
+    }),
     ttl: lifetimes(ctx),
     // Key sets, sector identifiers, notices: all through the guard.
     fetch: (url, options) => fetchOutbound(config, url as string, options as OutboundOptions),
@@ -194,7 +208,7 @@ export function createProvider(
   })
   // Our mount sets the forwarded headers from the issuer and nothing else reaches them.
   provider.proxy = true
-  instance.registry = createRegistry(ctx, provider)
+  instance.registry = createRegistry(ctx, provider, Object.keys(customClaims.scopes))
   takeReplayMarksAtOnce(provider, ctx)
   deferLogoutTokens(provider)
   completeDeviceFlow(provider)

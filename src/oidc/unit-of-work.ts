@@ -5,6 +5,7 @@ import type { RequestFacts } from '../context.ts'
 import type { Acr } from '../credentials/proof-model.ts'
 import { runBatch, type Write } from '../db/batch.ts'
 import type { Sql } from '../db/connect.ts'
+import type { Memberships } from '../roles/membership-model.ts'
 import type { LogoutReceiver, SessionPayload, StoredSession } from '../sessions/model.ts'
 import type { Consent, Exchange, Payload, StoredInteraction, StoredToken } from './model.ts'
 import type { ArtifactRow } from './repository.ts'
@@ -25,6 +26,8 @@ export type UnitOfWork = {
   grants: Map<string, Promise<Payload | null>>
   interactions: Map<string, Promise<StoredInteraction | null>>
   accounts: Map<string, AccountFacts>
+  /** Roles and groups of accounts, where they were read. */
+  memberships: Map<string, Memberships>
   sessions: Map<string, StoredSession>
   /** Sessions found by their cookie: its value to their uid. */
   sessionUids: Map<string, string>
@@ -68,6 +71,7 @@ export const createUnit = (startedAt: Date): UnitOfWork => ({
   grants: new Map(),
   interactions: new Map(),
   accounts: new Map(),
+  memberships: new Map(),
   sessions: new Map(),
   sessionUids: new Map(),
   joinedSessions: new Map(),

@@ -84,8 +84,7 @@ async function verify(ctx: Context, workload: Workload, assertion: string): Prom
       algorithms,
       issuer: workload.issuer,
       currentDate: ctx.now(),
-      clockTolerance: toleranceSeconds,
-      requiredClaims: ['exp']
+      clockTolerance: toleranceSeconds
     })
     // A token of another kind, as an access token, says so (RFC 8725 §3.11).
     return (protectedHeader.typ ?? 'JWT').toUpperCase() === 'JWT' ? payload : 'of_another_type'

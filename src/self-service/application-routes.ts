@@ -47,11 +47,13 @@ export function mountApplications(app: FastifyInstance, service: Context, oidc: 
 }
 
 async function listOwn(oidc: Oidc, { session }: AccountVisit): Promise<ListedApplication[]> {
-  const { resources } = oidc.current().registry
+  const { registry, customClaims } = oidc.current()
+  const { resources } = registry
   const agreed = await listAgreedApplications(oidc, session.account.id)
   return await Promise.all(
     agreed.map(async application => ({
       ...describe(application),
+      described: customClaims.scopes,
       resources: await Promise.all(
         Object.entries(application.resources).map(async ([identifier, scopes]) => ({
           name: (await resources.find(identifier))?.name ?? identifier,

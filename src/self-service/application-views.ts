@@ -11,6 +11,8 @@ export type ListedApplication = {
   host: string
   logoUrl: string | null
   scopes: string[]
+  /** What the operator says of scopes of their own. */
+  described: Record<string, string | null>
   /** Claims that were asked for by name. */
   claims: string[]
   resources: { name: string; scopes: string[] }[]
@@ -24,6 +26,7 @@ const photos: ListedApplication = {
   host: 'photos.tidewater.example',
   logoUrl: null,
   scopes: ['openid', 'profile', 'email', 'offline_access'],
+  described: {},
   claims: [],
   resources: [{ name: 'Photo storage', scopes: ['photos:read', 'photos:write'] }],
   agreedAt: at('2026-02-03'),
@@ -49,7 +52,10 @@ const present = (application: ListedApplication) => ({
     `Allowed on ${dayOf(application.agreedAt)}`,
     ...(application.lastUsedAt === null ? [] : [`last used ${dayOf(application.lastUsedAt)}`])
   ].join(' · '),
-  permissions: [...application.scopes.map(describeScope), ...application.claims.map(describeClaim)]
+  permissions: [
+    ...application.scopes.map(scope => describeScope(scope, application.described)),
+    ...application.claims.map(describeClaim)
+  ]
 })
 
 export type ApplicationsData = SignedIn & { applications: ListedApplication[]; removed: boolean }

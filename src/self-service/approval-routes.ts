@@ -64,6 +64,7 @@ async function toListed(oidc: Oidc, request: Approvable): Promise<ListedApproval
     client: { name: client.name, host: client.host, logoUrl: client.logoUri },
     bindingMessage,
     scopes: wanted.scopes,
+    described: oidc.current().customClaims.scopes,
     resources: await Promise.all(
       resources.map(async ([identifier, scopes]) => ({
         name: (await oidc.current().registry.resources.find(identifier))?.name ?? identifier,

@@ -10,6 +10,8 @@ export type ListedApproval = {
   client: { name: string; host: string; logoUrl: string | null }
   bindingMessage: string | null
   scopes: string[]
+  /** What the operator says of scopes of their own. */
+  described: Record<string, string | null>
   resources: { name: string; scopes: string[] }[]
   ip: string | null
   askedAt: Date
@@ -25,6 +27,7 @@ const bank: ListedApproval = {
   client: { name: 'Harbour Bank telephone service', host: 'harbour-bank.example', logoUrl: null },
   bindingMessage: 'Call 4711 – Anna',
   scopes: ['openid', 'profile'],
+  described: {},
   resources: [],
   ip: '203.0.113.7',
   askedAt: at('2026-11-21'),
@@ -65,7 +68,7 @@ export const approvalsPage = definePage<ApprovalsData>(
         initial: [...approval.client.name][0]?.toUpperCase() ?? '?',
         logoUrl: webUrl(approval.client.logoUrl)
       },
-      permissions: approval.scopes.map(describeScope),
+      permissions: approval.scopes.map(scope => describeScope(scope, approval.described)),
       askedText: momentOf(approval.askedAt),
       leftText: approval.minutesLeft === 1 ? 'a minute' : `${approval.minutesLeft} minutes`
     })),

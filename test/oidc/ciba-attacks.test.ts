@@ -7,6 +7,7 @@ import { dump, spellings } from '../helpers/dump.ts'
 import { atOnce, clientOf, copyOf, countStatuses, post, userinfo, whileLocked } from '../helpers/protocol.ts'
 import { startService } from '../helpers/service.ts'
 import { findForm, pageText } from '../helpers/visitor.ts'
+import { waitFor } from '../helpers/wait.ts'
 
 t.test('CIBA under attack', async t => {
   const service = await startService(t, {
@@ -268,6 +269,28 @@ t.test('CIBA under attack', async t => {
     const answer = await mia.visitor.submit(page, `decide-${newest}`, { decision: 'approve' })
     t.match(answer.text, 'id="sign-in-form"')
     t.equal((await pollRequest(service, bank, during)).body.error, 'authorization_pending')
+  })
+
+  await t.test('nor whoever is cut off while the approval is on its way', async t => {
+    const kim = await createMember(service)
+    const id = await asked(service, bank, { login_hint: kim.email })
+    const page = await kim.open('/account/approvals')
+    const isWaiting = async () => {
+      const rows = await service.pool`
+        select from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and query like '%oidc_artifacts%'`
+      return rows.length > 0
+    }
+    const deciding = await service.pool.begin(async tx => {
+      await tx`lock table oidc_artifacts in access exclusive mode`
+      const answer = kim.visitor.post(page, `decide-${requestsOn(page)[0]}`, { decision: 'approve' })
+      await waitFor(isWaiting)
+      service.advance(1)
+      await endAllTokens(service.app.ctx, kim.account.id)
+      return { answer }
+    })
+    t.match((await deciding.answer).location, /done=gone$/)
+    t.equal((await pollRequest(service, bank, id)).body.error, 'authorization_pending')
   })
 
   await t.test(
