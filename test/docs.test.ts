@@ -125,7 +125,7 @@ t.test('each specification that is supported has its test', async t => {
   const rows = tablesOf(text).filter(({ header }) => header[1] === 'supported')
   t.ok(rows.length > 60)
   for (const { cells } of rows)
-    if (cells[1] !== 'no') t.match(cells[3], /^`test\/[\w/-]+\.test\.ts`$/, cells[0])
+    if (cells[1] !== 'no') t.match(cells[3], /^`test\/[\w/-]+\.test\.ts`$/, cells[0] ?? '')
 })
 
 t.test('settings that are named exist, with the values that are named', async t => {
