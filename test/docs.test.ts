@@ -4,6 +4,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import t from 'tap'
 import { members } from '../src/clients/member-model.ts'
+import { parseClientMetadata } from '../src/clients/metadata-model.ts'
 import type { Command } from '../src/commands/command.ts'
 import { Settings } from '../src/config/schema.ts'
 
@@ -165,4 +166,17 @@ t.test('client metadata and their options exist', async t => {
       t.ok(Object.hasOwn(add?.options ?? {}, name), `${path}: ${option}`)
     }
   }
+})
+
+t.test('registrations that are shown whole are accepted', async t => {
+  const switchedOn = { ciba: true, jwtEncryption: true, authorizationDetailsTypes: [] }
+  const shown = pages.flatMap(({ path, text }) =>
+    [...text.matchAll(/^```json\n(\{\n {2}"client_name".*?)^```$/gms)].map(([, json = '']) => ({
+      path,
+      json
+    }))
+  )
+  t.ok(shown.length > 3)
+  for (const { path, json } of shown)
+    t.match(parseClientMetadata(JSON.parse(json), switchedOn), { ok: true }, path)
 })
