@@ -50,6 +50,11 @@ const reservedClaims = new Set(
 export const isReservedClaim = (claim: string): boolean =>
   reservedClaims.has(claim) || Object.hasOwn(Object.prototype, claim)
 
+const claimName = /^[A-Za-z][A-Za-z0-9._:/-]{0,99}$/
+
+/** Whether a claim of this name may be added to a token by the operator. */
+export const mayBeAdded = (claim: string): boolean => claimName.test(claim) && !isReservedClaim(claim)
+
 const mostValueCharacters = 2000
 
 /** Checks a mapping; `faults` names everything that is wrong. Without destinations it goes into userinfo alone. */
@@ -88,7 +93,7 @@ const fault = (field: string, message: string | null): Fault[] =>
   message === null ? [] : [{ field, message }]
 
 function claimProblem(claim: unknown): string | null {
-  if (typeof claim !== 'string' || !/^[A-Za-z][A-Za-z0-9._:/-]{0,99}$/.test(claim))
+  if (typeof claim !== 'string' || !claimName.test(claim))
     return 'must be a name of letters, digits and . _ : / -'
   return isReservedClaim(claim) ? 'is a claim with a meaning of its own, which no mapping can change' : null
 }

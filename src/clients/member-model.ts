@@ -183,6 +183,9 @@ export const members: Record<keyof ClientMetadata, Check> = {
   authorization_signed_response_alg: one('authorization_signed_response_alg', oneOf(signingAlgs)),
   request_object_signing_alg: one('request_object_signing_alg', oneOf(clientAlgs)),
   require_signed_request_object: one('require_signed_request_object', yesOrNo),
+  request_uris: each('request_uris', (value, rules) =>
+    rules.conformance ? pageUriProblem(value, rules) : 'is switched off here (PROFILE)'
+  ),
   backchannel_logout_uri: page('backchannel_logout_uri'),
   backchannel_logout_session_required: one('backchannel_logout_session_required', yesOrNo),
   backchannel_token_delivery_mode: one(

@@ -82,6 +82,7 @@ export type OtherMetadata = {
   authorization_signed_response_alg?: string
   request_object_signing_alg?: string
   require_signed_request_object?: boolean
+  request_uris?: string[]
   backchannel_logout_uri?: string
   backchannel_logout_session_required?: boolean
   backchannel_token_delivery_mode?: 'poll' | 'ping'

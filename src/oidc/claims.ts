@@ -1,16 +1,10 @@
 // What tokens and userinfo tell of a person.
-import type {
-  AccessToken,
-  Account,
-  AccountClaims,
-  ClientCredentials,
-  KoaContextWithOIDC
-} from 'oidc-provider'
+import type { Account, AccountClaims, KoaContextWithOIDC } from 'oidc-provider'
 import type { AccountFacts } from '../accounts/facts-model.ts'
 import type { ClaimDestination } from '../clients/claim-model.ts'
 import type { Sql } from '../db/connect.ts'
 import { isId } from '../lib/ids.ts'
-import { type CustomClaims, type Person, scopesBehind } from './custom-claims.ts'
+import type { CustomClaims, Person } from './custom-claims.ts'
 import { findAccountFacts } from './repository.ts'
 import { currentUnit } from './unit-of-work.ts'
 
@@ -89,22 +83,12 @@ export const createFindAccount =
     }
   }
 
-/** The library's `extraTokenClaims` as far as the operator's own claims go; nothing where there are none. */
-export const createExtraTokenClaims =
-  (sql: Sql, custom: CustomClaims) =>
-  async (ctx: KoaContextWithOIDC, token: AccessToken | ClientCredentials): Promise<object> => {
-    if (custom.names.length === 0) return {}
-    const { accountId } = token as Partial<AccessToken>
-    const account = accountId === undefined ? null : await findPerson(sql, custom, accountId)
-    const asked = {
-      destination: 'access_token' as const,
-      clientId: token.clientId ?? '',
-      scopes: scopesBehind(ctx, token)
-    }
-    return await custom.valuesFor(asked, account === null ? null : personOf(sql, account))
-  }
-
-async function findPerson(sql: Sql, { memberships }: CustomClaims, id: string): Promise<AccountFacts | null> {
+/** Null for an account that is gone or disabled. */
+export async function findPerson(
+  sql: Sql,
+  { memberships }: CustomClaims,
+  id: string
+): Promise<AccountFacts | null> {
   const unit = currentUnit()
   const known = unit.accounts.get(id)
   if (known !== undefined) return known
@@ -116,7 +100,7 @@ async function findPerson(sql: Sql, { memberships }: CustomClaims, id: string): 
 }
 
 /** Of somebody who came along with a session, roles and groups are read once they are asked for. */
-const personOf = (sql: Sql, account: AccountFacts): Person => ({
+export const personOf = (sql: Sql, account: AccountFacts): Person => ({
   account,
   memberships: async () => {
     const { memberships } = currentUnit()

@@ -15,10 +15,11 @@ import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
 import { deferLogoutTokens } from './back-channel-logout.ts'
 import { createCiba, requestSeconds } from './ciba.ts'
-import { claimsWith, createExtraTokenClaims, createFindAccount } from './claims.ts'
+import { claimsWith, createFindAccount } from './claims.ts'
 import type { CustomClaims } from './custom-claims.ts'
 import { fillScope } from './default-scope.ts'
 import { completeDeviceFlow, deviceFlow } from './device-flow.ts'
+import { createExtraClaims } from './extra-claims.ts'
 import { fapi, isFapi } from './fapi.ts'
 import {
   accessTokenSeconds,
@@ -31,7 +32,6 @@ import { mayIntrospect } from './model.ts'
 import { createMtls } from './mtls.ts'
 import { createPairwiseIdentifier } from './pairwise.ts'
 import { createInteractionPolicy, createLoadExistingGrant } from './policy.ts'
-import { authenticationFacts } from './protected-resource.ts'
 import {
   createRegistry,
   ownMetadata,
@@ -48,7 +48,8 @@ import {
   enabledAlgs,
   signedResponseDefaults
 } from './signed-messages.ts'
-import { exchangedClaims, nameOrigin } from './token-origin.ts'
+import { addToIdTokens, createTokenHook } from './token-hook.ts'
+import { nameOrigin } from './token-origin.ts'
 
 /** Where the protocol's endpoints are. */
 export const routes = {
@@ -106,7 +107,8 @@ export function createProvider(
     memberships: customClaims.memberships,
     graceSecondsOf: async clientId => graceSeconds(config, await instance.registry?.clients.find(clientId))
   }
-  const extraTokenClaims = createExtraTokenClaims(lookups, customClaims)
+  const hook = createTokenHook(ctx)
+  const extraClaims = createExtraClaims(ctx, { lookups, customClaims, hook })
   const provider = new Provider(config.issuer, {
     adapter: createAdapter(storage) as never,
     jwks: { keys: keys as never },
@@ -196,11 +198,7 @@ export function createProvider(
     // `null` is what any sandboxed page may call itself, and what URL calls an app's own scheme: nobody's origin.
     clientBasedCORS: (_ctx, origin, client) =>
       origin !== 'null' && (client.redirectUris ?? []).some(uri => URL.parse(uri)?.origin === origin),
-    extraTokenClaims: async (koa, token) => ({
-      ...(await extraTokenClaims(koa, token)),
-      ...authenticationFacts(koa),
-      ...exchangedClaims()
-    }),
+    extraTokenClaims: extraClaims.forToken,
     ttl: lifetimes(ctx),
     // Key sets, sector identifiers, notices: all through the guard.
     fetch: (url, options) => fetchOutbound(config, url as string, options as OutboundOptions),
@@ -212,6 +210,7 @@ export function createProvider(
   takeReplayMarksAtOnce(provider, ctx)
   deferLogoutTokens(provider)
   completeDeviceFlow(provider)
+  if (hook !== null) addToIdTokens(provider, hook, extraClaims.factsForIdToken)
   return { provider, registry: instance.registry }
 }
 

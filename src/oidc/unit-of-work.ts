@@ -10,6 +10,7 @@ import type { LogoutReceiver, SessionPayload, StoredSession } from '../sessions/
 import type { Consent, Exchange, Payload, StoredInteraction, StoredToken } from './model.ts'
 import type { ArtifactRow } from './repository.ts'
 import type { Rotation } from './rotation.ts'
+import type { AddedClaims } from './token-hook.ts'
 
 /** `onMiss`: the error to answer with when the write hit no row because somebody else was first. */
 type QueuedWrite = { write: Write; onMiss?: () => Error }
@@ -60,6 +61,8 @@ export type UnitOfWork = {
   loggedOut: ({ accountId: string } & LogoutReceiver)[]
   /** What the token of this request is made from, where it is made by exchange. */
   exchange: Exchange | null
+  /** The token hook's answer, once it was asked. */
+  addedClaims: Promise<AddedClaims> | null
 }
 
 const current = new AsyncLocalStorage<UnitOfWork>()
@@ -88,7 +91,8 @@ export const createUnit = (startedAt: Date): UnitOfWork => ({
   deviceHash: null,
   revokedGrants: new Set(),
   loggedOut: [],
-  exchange: null
+  exchange: null,
+  addedClaims: null
 })
 
 /** Runs `work` with its own unit; the adapter finds it by `currentUnit`. */

@@ -58,16 +58,22 @@ export function mountApprovals(app: FastifyInstance, service: Context, oidc: Oid
 async function toListed(oidc: Oidc, request: Approvable): Promise<ListedApproval> {
   const { id, client, wanted, bindingMessage, ip, askedAt, expiresAt } = request
   const left = expiresAt.getTime() - oidc.ctx.now().getTime()
-  const resources = Object.entries(wanted.resources).filter(([, scopes]) => scopes.length > 0)
+  const { registry, customClaims } = oidc.current()
   return {
     id,
-    client: { name: client.name, host: client.host, logoUrl: client.logoUri },
+    client: {
+      name: client.name,
+      host: client.host,
+      logoUrl: client.logoUri,
+      vouchedFor: client.registeredBy === 'operator'
+    },
     bindingMessage,
     scopes: wanted.scopes,
-    described: oidc.current().customClaims.scopes,
+    described: customClaims.scopes,
+    claims: wanted.claims,
     resources: await Promise.all(
-      resources.map(async ([identifier, scopes]) => ({
-        name: (await oidc.current().registry.resources.find(identifier))?.name ?? identifier,
+      Object.entries(wanted.resources).map(async ([identifier, scopes]) => ({
+        name: (await registry.resources.find(identifier))?.name ?? identifier,
         scopes
       }))
     ),

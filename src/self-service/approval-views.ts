@@ -1,17 +1,20 @@
 // The page on which a person decides what applications asked for without a browser, and its words.
 import { definePage, webUrl } from '../http/view.ts'
-import { describeScope } from '../interactions/scope-model.ts'
+import { describeClaim, describeScope } from '../interactions/scope-model.ts'
 import type { SignedIn } from './account-views.ts'
 import { at, momentOf, samplePerson } from './listed-views.ts'
 
 export type ListedApproval = {
   /** Fit for an id in the page. */
   id: string
-  client: { name: string; host: string; logoUrl: string | null }
+  /** `vouchedFor`: the operator has registered it. */
+  client: { name: string; host: string; logoUrl: string | null; vouchedFor: boolean }
   bindingMessage: string | null
   scopes: string[]
   /** What the operator says of scopes of their own. */
   described: Record<string, string | null>
+  /** Claims that are asked for by name. */
+  claims: string[]
   resources: { name: string; scopes: string[] }[]
   ip: string | null
   askedAt: Date
@@ -24,10 +27,16 @@ export type ApprovalsData = SignedIn & { notice: ApprovalDone | null; approvals:
 
 const bank: ListedApproval = {
   id: 'Qm9uam91cg',
-  client: { name: 'Harbour Bank telephone service', host: 'harbour-bank.example', logoUrl: null },
+  client: {
+    name: 'Harbour Bank telephone service',
+    host: 'harbour-bank.example',
+    logoUrl: null,
+    vouchedFor: true
+  },
   bindingMessage: 'Call 4711 – Anna',
   scopes: ['openid', 'profile'],
   described: {},
+  claims: [],
   resources: [],
   ip: '203.0.113.7',
   askedAt: at('2026-11-21'),
@@ -47,9 +56,16 @@ export const approvalsPage = definePage<ApprovalsData>(
         {
           ...bank,
           id: 'R3V0ZW4',
-          client: { name: 'Till 3', host: '', logoUrl: 'https://photos.tidewater.example/logo.png' },
+          client: {
+            name: 'Till 3',
+            host: '',
+            logoUrl: 'https://photos.tidewater.example/logo.png',
+            vouchedFor: false
+          },
           bindingMessage: null,
-          scopes: ['openid', 'offline_access'],
+          scopes: ['openid', 'offline_access', 'org'],
+          described: { org: 'See which department you work in' },
+          claims: ['phone_number'],
           resources: [{ name: 'Loyalty points', scopes: ['points:read', 'points:spend'] }],
           ip: null,
           minutesLeft: 1
@@ -68,7 +84,10 @@ export const approvalsPage = definePage<ApprovalsData>(
         initial: [...approval.client.name][0]?.toUpperCase() ?? '?',
         logoUrl: webUrl(approval.client.logoUrl)
       },
-      permissions: approval.scopes.map(scope => describeScope(scope, approval.described)),
+      permissions: [
+        ...approval.scopes.map(scope => describeScope(scope, approval.described)),
+        ...approval.claims.map(describeClaim)
+      ],
       askedText: momentOf(approval.askedAt),
       leftText: approval.minutesLeft === 1 ? 'a minute' : `${approval.minutesLeft} minutes`
     })),

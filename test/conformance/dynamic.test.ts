@@ -24,7 +24,7 @@ t.test('Dynamic OP', async t => {
       holds('request_object_signing_alg_values_supported', ['RS256'])
       t.type(discovery.claims_parameter_supported, 'boolean')
       t.type(discovery.request_parameter_supported, 'boolean')
-      t.type(discovery.request_uri_parameter_supported, 'boolean')
+      t.equal(discovery.request_uri_parameter_supported, true)
     }
   )
 
@@ -48,6 +48,8 @@ t.test('Dynamic OP', async t => {
       'oidcc-registration-sector-bad',
       'oidcc-server-rotate-keys',
       'oidcc-refresh-token-rp-key-rotation',
+      'oidcc-request-uri-unsigned',
+      'oidcc-request-uri-signed-rs256',
       'oidcc-ensure-request-object-with-redirect-uri',
       'oidcc-refresh-token',
       'oidcc-ensure-client-assertion-with-iss-aud-succeeds'
