@@ -38,11 +38,13 @@ create index initial_access_tokens_expires_at_idx on initial_access_tokens (expi
 
 -- oidc/: device codes (RFC 8628) and backchannel authentication requests (OpenID Connect CIBA Core 1.0)
 alter table oidc_artifacts
-  -- when the person approved it, by the beginning of their request; compared with accounts.tokens_valid_from
+  -- once the person has approved it: when they had proven who they are; compared with accounts.tokens_valid_from
   add column approved_at timestamptz,
   -- when its client last asked whether it was approved, and how long it has to wait until it may again
   add column polled_at timestamptz,
   add column poll_interval_seconds smallint not null default 5;
+-- what waits for somebody's approval
+create index oidc_artifacts_account_id_idx on oidc_artifacts (account_id) where model = 'BackchannelAuthenticationRequest';
 
 -- clients/: which tokens a client may exchange, for whom and for what (exchange-model.ts); null: none (RFC 8693)
 alter table clients add column token_exchange jsonb;

@@ -110,7 +110,8 @@ export async function startApp({
         ...mailHandlers(config, transport),
         ...guessHandlers,
         ...newDeviceHandlers,
-        ...backChannelLogoutHandlers(oidc)
+        ...backChannelLogoutHandlers(oidc),
+        ...(config.ciba ? (await import('./oidc/backchannel-service.ts')).backchannelHandlers(oidc) : {})
       },
       recurring: recurringJobs(),
       ...plan
@@ -140,6 +141,7 @@ async function mountPages(pages: FastifyInstance, ctx: Context, oidc: Oidc): Pro
   mountAccount(pages)
   mountSecurity(pages, ctx, oidc)
   mountApplications(pages, ctx, oidc)
+  if (ctx.config.ciba) (await import('./self-service/approval-routes.ts')).mountApprovals(pages, ctx, oidc)
   mountReset(pages, ctx, oidc)
   mountResetLink(pages, ctx)
   mountNotMe(pages, ctx, oidc)

@@ -1,7 +1,16 @@
 // Reads a registration that somebody sent: every member checked, every fault told at once, nothing unknown let in.
 import type { Config } from '../config/schema.ts'
+import { findMessageContradictions } from './key-model.ts'
 import { type Installation, members } from './member-model.ts'
-import { type ClientMetadata, type Fault, grantTypes, secretKeeping } from './model.ts'
+import {
+  type ClientMetadata,
+  cibaGrant,
+  type Fault,
+  grantTypes,
+  jwtBearer,
+  secretKeeping,
+  tokenExchange
+} from './model.ts'
 import { findProfileContradictions, profileDefaults } from './profile-model.ts'
 import { findSubjectContradictions } from './subject-model.ts'
 
@@ -95,16 +104,14 @@ function contradictionsWhereReadable(metadata: Record<string, unknown>, faults: 
     'scope',
     'token_exchange'
   ]
-  const noList = faults.some(({ field }) => field === 'redirect_uris')
-  if (noList || structural.some(field => unreadable.has(field))) return []
-  return findContradictions(metadata as ClientMetadata).filter(({ field }) => !unreadable.has(field))
+  if (structural.some(field => unreadable.has(field))) return []
+  const readable = Object.fromEntries(Object.entries(metadata).filter(([field]) => !unreadable.has(field)))
+  const contradictions = findContradictions({ ...withDefaults({}), ...readable } as ClientMetadata)
+  return contradictions.filter(({ field }) => !unreadable.has(field))
 }
 
 /** Other grants by which a person lets an application in. */
-const grantsOfPeople: readonly string[] = [
-  'urn:ietf:params:oauth:grant-type:device_code',
-  'urn:openid:params:grant-type:ciba'
-]
+const grantsOfPeople: readonly string[] = ['urn:ietf:params:oauth:grant-type:device_code', cibaGrant]
 
 function findContradictions(metadata: ClientMetadata): Fault[] {
   const faults: Fault[] = []
@@ -145,8 +152,10 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
     fault('scope', 'must hold openid where people sign in')
   return [
     ...faults,
+    ...findCibaContradictions(metadata),
     ...findKeyContradictions(metadata),
     ...findTokenContradictions(metadata),
+    ...findMessageContradictions(metadata),
     ...findExchangeContradictions(metadata),
     ...findSubjectContradictions(metadata),
     ...findProfileContradictions(metadata)
@@ -169,9 +178,6 @@ function findTokenContradictions(metadata: ClientMetadata): Fault[] {
     fault('client_secret_expires_at', `is of no use with ${method}: there is no secret`)
   return faults
 }
-
-const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
-const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 
 function findExchangeContradictions(metadata: ClientMetadata): Fault[] {
   const faults: Fault[] = []
@@ -196,6 +202,27 @@ function findExchangeContradictions(metadata: ClientMetadata): Fault[] {
   return faults
 }
 
+/** OpenID Connect CIBA Core 1.0 §4 */
+function findCibaContradictions(metadata: ClientMetadata): Fault[] {
+  const faults: Fault[] = []
+  const fault = (field: string, message: string) => void faults.push({ field, message })
+  const { backchannel_token_delivery_mode: mode, backchannel_client_notification_endpoint: endpoint } =
+    metadata
+  const asks = metadata.grant_types.includes(cibaGrant)
+  if (asks && mode === undefined)
+    fault('backchannel_token_delivery_mode', 'is needed with the grant type of CIBA: poll or ping')
+  if (asks && metadata.token_endpoint_auth_method === 'none')
+    fault('token_endpoint_auth_method', 'must not be none: anybody could ask people for their approval')
+  if (!asks && mode !== undefined)
+    fault('backchannel_token_delivery_mode', 'is of no use without the grant type of CIBA')
+  if ((mode === 'ping') !== (endpoint !== undefined))
+    fault(
+      'backchannel_client_notification_endpoint',
+      `is ${mode === 'ping' ? 'needed with' : 'of no use without'} the delivery mode ping`
+    )
+  return faults
+}
+
 function findKeyContradictions(metadata: ClientMetadata): Fault[] {
   const faults: Fault[] = []
   const fault = (field: string, message: string) => void faults.push({ field, message })
@@ -204,8 +231,6 @@ function findKeyContradictions(metadata: ClientMetadata): Fault[] {
   const withKeys = method === 'private_key_jwt' || method === 'self_signed_tls_client_auth'
   if (withKeys && metadata.jwks === undefined && metadata.jwks_uri === undefined)
     fault('jwks', `or jwks_uri is needed with ${method}: the public keys of the client`)
-  if (method === 'self_signed_tls_client_auth' && metadata.jwks?.keys.some(({ x5c }) => !Array.isArray(x5c)))
-    fault('jwks', `must hold x5c, the client's certificate, in every key with ${method}`)
   if (metadata.jwks !== undefined && metadata.jwks_uri !== undefined)
     fault('jwks_uri', 'must not stand beside jwks: one place for keys')
   if (alg !== undefined && method !== 'private_key_jwt' && method !== 'client_secret_jwt')

@@ -2,15 +2,22 @@
 import type { SigningAlg } from '../keys/model.ts'
 import type { ExchangePolicy } from './exchange-model.ts'
 
+/** RFC 8693 */
+export const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
+/** RFC 7523 §2.1 */
+export const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
+
+export const cibaGrant = 'urn:openid:params:grant-type:ciba'
+
 export const grantTypes = [
   'authorization_code',
   'refresh_token',
   'client_credentials',
   'implicit',
   'urn:ietf:params:oauth:grant-type:device_code',
-  'urn:openid:params:grant-type:ciba',
-  'urn:ietf:params:oauth:grant-type:token-exchange',
-  'urn:ietf:params:oauth:grant-type:jwt-bearer'
+  cibaGrant,
+  tokenExchange,
+  jwtBearer
 ] as const
 export type GrantType = (typeof grantTypes)[number]
 
@@ -75,6 +82,7 @@ export type OtherMetadata = {
   authorization_signed_response_alg?: string
   request_object_signing_alg?: string
   require_signed_request_object?: boolean
+  request_uris?: string[]
   backchannel_logout_uri?: string
   backchannel_logout_session_required?: boolean
   backchannel_token_delivery_mode?: 'poll' | 'ping'

@@ -52,6 +52,7 @@ const members = [
   'authorization_signed_response_alg',
   'request_object_signing_alg',
   'require_signed_request_object',
+  'request_uris',
   'backchannel_logout_uri',
   'backchannel_logout_session_required',
   'backchannel_token_delivery_mode',
@@ -78,7 +79,10 @@ export const isJson = (value: unknown): value is Json =>
  */
 export function underPolicy(said: Json, policy: Policy): Json {
   const known = Object.fromEntries(
-    members.filter(name => said[name] !== undefined && said[name] !== null).map(name => [name, said[name]])
+    members
+      .filter(name => said[name] !== undefined && said[name] !== null)
+      .filter(name => name !== 'request_uris' || policy.conformance)
+      .map(name => [name, said[name]])
   )
   return {
     client_name: nameFrom(known),

@@ -2,12 +2,10 @@
 import { recordEvent } from '../audit/service.ts'
 import { type Context, inTransaction } from '../context.ts'
 import { createId, isId } from '../lib/ids.ts'
-import type { Fault } from './model.ts'
+import { type Fault, jwtBearer } from './model.ts'
 import { findClient } from './repository.ts'
 import { type Workload, type WorkloadInput, workloadFaults } from './workload-model.ts'
 import { deleteWorkload, insertWorkload } from './workload-repository.ts'
-
-const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 
 /** Lets assertions that fit a rule stand for a client. Works at once on every node; records `workload.trusted`. */
 export async function trustWorkload(

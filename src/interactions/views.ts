@@ -224,11 +224,14 @@ export const verifyEmailPage = definePage<VerifyEmailData>(
   })
 )
 
+/** Where a browser goes on to: a site, a program on the person's device, or nowhere, where another device waits. */
+export type WayBack = { to: 'site'; host: string } | { to: 'this_device' } | { to: 'nowhere' }
+
 export type ConsentData = {
   action: string
   client: Application
-  /** Nobody here vouches for it. `returnsTo`: the site that the browser goes back to; null: a program on the device. */
-  selfRegistered: { by: Exclude<RegisteredBy, 'operator'>; returnsTo: string | null } | null
+  /** Nobody here vouches for it; null: the operator does. */
+  selfRegistered: { by: Exclude<RegisteredBy, 'operator'>; returnsTo: WayBack } | null
   accountName: string
   accountEmail: string
   scopes: string[]
@@ -273,23 +276,27 @@ export const consentPage = definePage<ConsentData>(
     },
     'registered-itself': {
       ...consent,
-      selfRegistered: { by: 'registration', returnsTo: 'photos.tidewater.example' }
+      selfRegistered: { by: 'registration', returnsTo: { to: 'site', host: 'photos.tidewater.example' } }
     },
     'on-this-device': {
       ...consent,
       client: { ...consent.client, host: 'localhost:33418' },
-      selfRegistered: { by: 'registration', returnsTo: null }
+      selfRegistered: { by: 'registration', returnsTo: { to: 'this_device' } }
     },
     'described-by-a-document': {
       ...consent,
       scopes: [],
       resources: [{ name: 'Weather tools', scopes: [] }],
-      selfRegistered: { by: 'client_id_metadata_document', returnsTo: null }
+      selfRegistered: { by: 'client_id_metadata_document', returnsTo: { to: 'this_device' } }
+    },
+    'on-another-device': {
+      ...consent,
+      selfRegistered: { by: 'registration', returnsTo: { to: 'nowhere' } }
     },
     'nothing-but-in': {
       ...consent,
       scopes: [],
-      selfRegistered: { by: 'registration', returnsTo: 'photos.tidewater.example' }
+      selfRegistered: { by: 'registration', returnsTo: { to: 'site', host: 'photos.tidewater.example' } }
     },
     'with-details': {
       ...consent,

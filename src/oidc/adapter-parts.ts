@@ -16,6 +16,7 @@ export type Storage = {
   /** For how long a used refresh token of this client is answered with its successor. */
   graceSecondsOf: (clientId: string) => Promise<number>
   sessionAbsoluteSeconds: number
+  interactionLifetimeSeconds: number
   secondFactor: { requiredRoles: string[] }
   trustedDeviceDays: number
   /** Roles and groups are read along with a token: some claim tells of them. */

@@ -15,55 +15,51 @@ import { routes } from './provider.ts'
 import { currentUnit } from './unit-of-work.ts'
 import { recogniseWorkload, takeAssertion } from './workload-assertions.ts'
 
-export const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
-
 type Koa = TokenEndpointGrantContext<{ assertion?: string }>
 
 /**
  * The grant's handler: a token of the client by itself, as by client_credentials. Spends the assertion and the DPoP
  * proof; records `workload.token_issued`. Whatever is wrong with an assertion, the answer is the same; the log tells.
  */
-export const createJwtBearer =
-  (oidc: Oidc) =>
-  async (ctx: Koa): Promise<void> => {
-    const { issuer } = oidc.ctx.config
-    const { provider, client } = ctx.oidc
-    const { assertion } = ctx.oidc.params
-    if (assertion === undefined) throw new errors.InvalidRequest('missing required parameter(s) assertion')
-    const dPoP = await validateDpop(provider, ctx)
-    checkDpopRequired(provider, ctx, dPoP)
-    const outcome = await recogniseWorkload(oidc.ctx, {
-      clientId: client.clientId,
-      assertion,
-      audiences: [issuer, new URL(routes.token, issuer).href]
-    })
-    if (!outcome.ok) throw refuse(oidc, ctx, outcome.reason)
+export async function grantToWorkload(oidc: Oidc, ctx: Koa): Promise<void> {
+  const { issuer } = oidc.ctx.config
+  const { provider, client } = ctx.oidc
+  const { assertion } = ctx.oidc.params
+  if (assertion === undefined) throw new errors.InvalidRequest('missing required parameter(s) assertion')
+  const dPoP = await validateDpop(provider, ctx)
+  checkDpopRequired(provider, ctx, dPoP)
+  const outcome = await recogniseWorkload(oidc.ctx, {
+    clientId: client.clientId,
+    assertion,
+    audiences: [issuer, new URL(routes.token, issuer).href]
+  })
+  if (!outcome.ok) throw refuse(oidc, ctx, outcome.reason)
 
-    const token = await createToken(ctx)
-    const certificate = checkMtlsCert(provider, ctx)
-    if (certificate !== undefined) token.setThumbprint('x5t', certificate)
-    if (dPoP !== undefined) token.setThumbprint('jkt', dPoP.thumbprint)
-    // Spent last: a request that is refused for another reason may be mended and sent again.
-    if (!(await takeAssertion(oidc.ctx, outcome.assertion))) throw refuse(oidc, ctx, 'replayed')
-    await checkDpopReplay(provider, ctx, dPoP, client.clientId)
+  const token = await createToken(ctx)
+  const certificate = checkMtlsCert(provider, ctx)
+  if (certificate !== undefined) token.setThumbprint('x5t', certificate)
+  if (dPoP !== undefined) token.setThumbprint('jkt', dPoP.thumbprint)
+  // Spent last: a request that is refused for another reason may be mended and sent again.
+  if (!(await takeAssertion(oidc.ctx, outcome.assertion))) throw refuse(oidc, ctx, 'replayed')
+  await checkDpopReplay(provider, ctx, dPoP, client.clientId)
 
-    ctx.oidc.entity('ClientCredentials', token)
-    const accessToken = await token.save()
-    const { workload, subject } = outcome.assertion
-    const details = { workload: workload.id, issuer: workload.issuer, subject, audience: token.aud ?? null }
-    const request = currentUnit().asker?.()
-    const write = eventWrite(
-      { now: oidc.ctx.now, ...(request === undefined ? {} : { request }) },
-      { type: 'workload.token_issued', clientId: client.clientId, details }
-    )
-    currentUnit().issuing.push({ write })
-    ctx.body = buildTokenResponse(provider, {
-      accessToken,
-      expiresIn: token.expiration,
-      scope: token.scope || undefined,
-      tokenType: token.tokenType
-    })
-  }
+  ctx.oidc.entity('ClientCredentials', token)
+  const accessToken = await token.save()
+  const { workload, subject } = outcome.assertion
+  const details = { workload: workload.id, issuer: workload.issuer, subject, audience: token.aud ?? null }
+  const request = currentUnit().asker?.()
+  const write = eventWrite(
+    { now: oidc.ctx.now, ...(request === undefined ? {} : { request }) },
+    { type: 'workload.token_issued', clientId: client.clientId, details }
+  )
+  currentUnit().issuing.push({ write })
+  ctx.body = buildTokenResponse(provider, {
+    accessToken,
+    expiresIn: token.expiration,
+    scope: token.scope || undefined,
+    tokenType: token.tokenType
+  })
+}
 
 /** As the library's client_credentials: for one resource, with such of the scopes asked for as the client has there. */
 async function createToken(ctx: Koa) {

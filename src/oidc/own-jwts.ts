@@ -1,12 +1,12 @@
 // JWTs that we signed ourselves, read back: who may see them, and whether anybody still stands behind them.
 import { createPublicKey, type JsonWebKey, type KeyObject, verify } from 'node:crypto'
 import { hashToken } from '../lib/tokens.ts'
-import type { Actor } from './model.ts'
+import type { Actor, SignInFacts } from './model.ts'
 import type { Document } from './mount.ts'
 import type { Oidc } from './oidc.ts'
 import { findGrantStanding, findRevokedToken } from './standing-repository.ts'
 
-type Claims = { iss: string; sub: string; aud: string; exp: number; iat: number }
+type Claims = SignInFacts & { iss: string; sub: string; aud: string; exp: number; iat: number }
 
 /** @see RFC 9068 §2.2; `grant_id` is ours: the grant that the token lives and dies with, which a client's own has none of. */
 export type AccessTokenClaims = Claims & {
@@ -73,17 +73,19 @@ export type Standing = { grantId: string; accountId: string } | { grantId: null;
  * Who stands behind an access token: a person's grant, or clients by themselves. Null once nobody does: a client is gone, the
  * grant or the account has ended, or the token was revoked. One look-up.
  */
-export async function findStanding(
-  { current, ctx }: Oidc,
-  claims: AccessTokenClaims
-): Promise<Standing | null> {
-  const { clients } = current().registry
+export async function findStanding(oidc: Oidc, claims: AccessTokenClaims): Promise<Standing | null> {
+  const { ctx } = oidc
   const { grant_id: grantId, client_id: clientId, sub, jti, iat: issuedAt } = claims
   // By exchange a client may speak for another one.
-  for (const id of grantId === undefined ? new Set([clientId, sub]) : [clientId])
-    if ((await clients.find(id)) === undefined) return null
+  if (!(await areRegistered(oidc, grantId === undefined ? [clientId, sub] : [clientId]))) return null
   const jtiHash = hashToken(jti)
   if (grantId !== undefined)
     return await findGrantStanding(ctx.sql, { grantId, jtiHash, issuedAt, now: ctx.now() })
   return (await findRevokedToken(ctx.sql, jtiHash)) ? null : { grantId: null, accountId: null }
+}
+
+/** Whether all of these clients are still there. */
+export async function areRegistered({ current }: Oidc, clientIds: string[]): Promise<boolean> {
+  for (const id of clientIds) if ((await current().registry.clients.find(id)) === undefined) return false
+  return true
 }

@@ -1,9 +1,9 @@
 // Tokens of ours that a client presents to be exchanged, read and found to be good.
 import type { AccessToken, ClientCredentials, Provider } from 'oidc-provider'
 import { isId } from '../lib/ids.ts'
-import { type Actor, isGrantStanding } from './model.ts'
+import { type Actor, isGrantStanding, type SignInFacts } from './model.ts'
 import type { Oidc } from './oidc.ts'
-import { findStanding, isJwt, readAccessToken, readOwnJwt } from './own-jwts.ts'
+import { areRegistered, findStanding, isJwt, readAccessToken, readOwnJwt } from './own-jwts.ts'
 import { findGrantOfClient } from './standing-repository.ts'
 import { currentUnit } from './unit-of-work.ts'
 
@@ -20,6 +20,8 @@ export type Presented = {
   accountId: string | null
   /** The client that it was given to. */
   clientId: string
+  /** That client knows people by names of its own. */
+  isPairwise: boolean
   audience: string | null
   scopes: string[]
   /** In seconds since 1970. */
@@ -31,6 +33,7 @@ export type Presented = {
   /** Who acts already. */
   act: Actor | null
   mayAct: unknown
+  signIn: SignInFacts
   /** The key that it is bound to, by DPoP or by certificate. */
   boundTo: { jkt: string | undefined; x5t: string | undefined }
 }
@@ -49,6 +52,14 @@ export async function readPresented(
   return type === `${prefix}access_token` ? await readOpaque(oidc, provider, token) : null
 }
 
+const isPairwise = async ({ current }: Oidc, clientId: string): Promise<boolean> =>
+  (await current().registry.clients.find(clientId))?.subjectType === 'pairwise'
+
+const signInOf = ({ acr, auth_time }: SignInFacts): SignInFacts => ({
+  ...(acr === undefined ? {} : { acr }),
+  ...(auth_time === undefined ? {} : { auth_time })
+})
+
 const split = (scope: string | undefined) => (scope === undefined || scope === '' ? [] : scope.split(' '))
 
 async function readStructured(oidc: Oidc, token: string): Promise<Presented | null> {
@@ -60,38 +71,36 @@ async function readStructured(oidc: Oidc, token: string): Promise<Presented | nu
     subject: claims.sub,
     ...standing,
     clientId: claims.client_id,
+    isPairwise: await isPairwise(oidc, claims.client_id),
     audience: claims.aud,
     scopes: split(claims.scope),
     expiresAt: claims.exp,
     sessionUid: null,
     act: claims.act ?? null,
     mayAct: claims.may_act,
+    signIn: signInOf(claims),
     boundTo: { jkt: claims.cnf?.jkt, x5t: claims.cnf?.['x5t#S256'] }
   }
 }
 
-async function readOpaque(
-  { current, ctx }: Oidc,
-  provider: Provider,
-  value: string
-): Promise<Presented | null> {
+async function readOpaque(oidc: Oidc, provider: Provider, value: string): Promise<Presented | null> {
   const token: AccessToken | ClientCredentials | undefined =
     (await provider.AccessToken.find(value)) ?? (await provider.ClientCredentials.find(value))
   const stored = await currentUnit().tokens.get(value)
   // The library finds a token for some seconds more than it lasts.
   if (!token?.isValid || stored === null || stored === undefined) return null
-  if (stored.grantId !== null && !isGrantStanding(stored.grant, ctx.now())) return null
+  if (stored.grantId !== null && !isGrantStanding(stored.grant, oidc.ctx.now())) return null
   const { clientId, grantId, sessionUid } = stored
-  const extra = (token.extra ?? {}) as { sub?: string; act?: Actor; may_act?: unknown }
+  const extra = (token.extra ?? {}) as SignInFacts & { sub?: string; act?: Actor; may_act?: unknown }
   const accountId = 'accountId' in token ? token.accountId : null
   const subject = accountId ?? extra.sub ?? clientId
-  for (const id of accountId === null ? new Set([clientId, subject]) : [clientId])
-    if ((await current().registry.clients.find(id)) === undefined) return null
+  if (!(await areRegistered(oidc, accountId === null ? [clientId, subject] : [clientId]))) return null
   return {
     kind: 'access_token',
     subject,
     accountId,
     clientId,
+    isPairwise: await isPairwise(oidc, clientId),
     audience: typeof token.aud === 'string' ? token.aud : null,
     scopes: split(token.scope),
     expiresAt: token.exp ?? 0,
@@ -99,6 +108,7 @@ async function readOpaque(
     sessionUid,
     act: extra.act ?? null,
     mayAct: extra.may_act,
+    signIn: signInOf(extra),
     boundTo: { jkt: token.jkt, x5t: token['x5t#S256'] }
   }
 }
@@ -111,7 +121,7 @@ async function readIdToken(oidc: Oidc, token: string): Promise<Presented | null>
   const { sub: accountId, aud: clientId, iat: issuedAt, exp: expiresAt } = claims
   const client =
     typeof clientId === 'string' ? await oidc.current().registry.clients.find(clientId) : undefined
-  if (client === undefined || client.subjectType === 'pairwise' || !isId(accountId)) return null
+  if (client === undefined || !isId(accountId)) return null
   const now = oidc.ctx.now()
   const grant = await findGrantOfClient(oidc.ctx.sql, { accountId, clientId, issuedAt, now })
   if (grant === null) return null
@@ -120,6 +130,7 @@ async function readIdToken(oidc: Oidc, token: string): Promise<Presented | null>
     subject: accountId,
     accountId,
     clientId,
+    isPairwise: false,
     audience: clientId,
     scopes: ['openid'],
     expiresAt,
@@ -127,6 +138,7 @@ async function readIdToken(oidc: Oidc, token: string): Promise<Presented | null>
     sessionUid: null,
     act: null,
     mayAct: (claims as { may_act?: unknown }).may_act,
+    signIn: signInOf(claims),
     boundTo: { jkt: undefined, x5t: undefined }
   }
 }

@@ -14,8 +14,10 @@ import { toSeconds } from '../sessions/model.ts'
 import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
 import { deferLogoutTokens } from './back-channel-logout.ts'
+import { createCiba, requestSeconds } from './ciba.ts'
 import { claimsWith, createFindAccount } from './claims.ts'
 import type { CustomClaims } from './custom-claims.ts'
+import { fillScope } from './default-scope.ts'
 import { completeDeviceFlow, deviceFlow } from './device-flow.ts'
 import { createExtraClaims } from './extra-claims.ts'
 import { fapi, isFapi } from './fapi.ts'
@@ -60,7 +62,8 @@ export const routes = {
   end_session: '/session/end',
   pushed_authorization_request: '/par',
   device_authorization: '/device/auth',
-  code_verification: '/device'
+  code_verification: '/device',
+  backchannel_authentication: '/backchannel'
 }
 
 /** Where applications register themselves: ours, since the library's knows nothing of our checks. */
@@ -143,6 +146,8 @@ export function createProvider(
     },
     extraClientMetadata: { properties: ownMetadata },
     clientAuthMethods: [...authMethods],
+    // Not an extra one: the one place where the library lets a parameter be filled in once the resources are known.
+    extraParams: { scope: fillScope },
     enabledJWA: enabledAlgs,
     assertJwtClientAuthClaimsAndHeader: createAssertionCheck(ctx),
     pkce: { required: (_ctx, client) => needsPkce(client as RegisteredClient, config) },
@@ -156,6 +161,7 @@ export function createProvider(
       },
       revocation: { enabled: true },
       deviceFlow: deviceFlow(pages),
+      ciba: createCiba(ctx),
       dPoP: {
         enabled: true,
         nonceSecret: deriveKey(config.encryptionKey, 'dpop nonces'),
@@ -221,6 +227,7 @@ function lifetimes({ config, now }: Context): NonNullable<Configuration['ttl']> 
       token.resourceServer?.accessTokenTTL ?? accessTokenSeconds(config, client),
     AuthorizationCode: 60,
     DeviceCode: config.deviceCodeLifetimeSeconds,
+    BackchannelAuthenticationRequest: requestSeconds,
     IdToken: (_ctx, _token, client) => idTokenSeconds(config, client),
     Interaction: config.interactionLifetimeSeconds,
     Grant: (koa, grant) => grantSeconds(config, grant.client ?? koa?.oidc.client),

@@ -61,6 +61,8 @@ export type RegisteredClient = Client & {
   require_pkce?: boolean
   /** Its whole scope: the library is told only of OpenID Connect's. */
   registered_scope: string | null
+  /** With the conformance profile: where its request objects may be fetched from. */
+  request_uris?: string[]
   access_token_format?: 'jwt' | 'opaque'
   access_token_lifetime_seconds?: number
   id_token_lifetime_seconds?: number
@@ -81,6 +83,7 @@ export const ownMetadata = [
   'required_acr',
   'require_pkce',
   'registered_scope',
+  'request_uris',
   'security_profile',
   'access_token_format',
   'access_token_lifetime_seconds',

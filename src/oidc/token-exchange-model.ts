@@ -8,10 +8,7 @@ import type { RegisteredClient } from './registry.ts'
 const longestChain = 5
 
 /** The client that asks, and the keys that it proved to have in this request. */
-export type Exchanger = Pick<
-  RegisteredClient,
-  'clientId' | 'introspection' | 'resources' | 'token_exchange'
-> & {
+export type Exchanger = Pick<RegisteredClient, 'clientId' | 'introspection' | 'resources'> & {
   provenKeys: { jkt: string | undefined; x5t: string | undefined }
 }
 
@@ -20,7 +17,8 @@ export type ExchangeAsk = {
   subject: Presented
   /** Null: none was presented, so the result does not say who acts. */
   actor: Presented | null
-  audience: string
+  /** Null: none was named. */
+  audience: string | null
   issuer: string
 }
 
@@ -45,13 +43,16 @@ export type Refusal =
  * @see RFC 8693 §2.1, §4.1, §4.4
  */
 export function decideExchange(
+  policy: ExchangePolicy | undefined,
   ask: ExchangeAsk
-): { ok: true; policy: ExchangePolicy; act: Actor | null } | { ok: false; reason: Refusal } {
-  const { client, subject, actor, audience } = ask
-  const policy = client.token_exchange
+):
+  | { ok: true; policy: ExchangePolicy; audience: string; act: Actor | null }
+  | { ok: false; reason: Refusal } {
+  const { client, subject, actor } = ask
   if (policy === undefined) return refused('no_policy')
   if (!isSubjectAllowed(client, policy, subject)) return refused('subject_token_not_allowed')
-  if (!policy.audiences.includes(audience)) return refused('audience_not_allowed')
+  const audience = ask.audience ?? (policy.audiences.length === 1 ? policy.audiences[0] : undefined)
+  if (audience === undefined || !policy.audiences.includes(audience)) return refused('audience_not_allowed')
   if (actor === null && policy.impersonation !== true) return refused('impersonation_not_allowed')
   if (actor !== null && policy.delegation !== true) return refused('delegation_not_allowed')
   if (actor !== null && !isActorAllowed(client, policy, actor)) return refused('actor_token_not_allowed')
@@ -60,7 +61,7 @@ export function decideExchange(
   if (reason !== null) return refused(reason)
   const { act: earlier } = subject
   const act = actor === null ? earlier : { sub: actor.subject, ...(earlier === null ? {} : { act: earlier }) }
-  return lengthOf(act) > longestChain ? refused('chain_too_long') : { ok: true, policy, act }
+  return lengthOf(act) > longestChain ? refused('chain_too_long') : { ok: true, policy, audience, act }
 }
 
 const refused = (reason: Refusal) => ({ ok: false, reason }) as const
@@ -76,9 +77,13 @@ function isSubjectAllowed(client: Exchanger, policy: ExchangePolicy, subject: Pr
   return subject.kind === 'id_token' || isMeantFor(client, subject)
 }
 
-/** One who acts for another already cannot lend that: whose act it would be could not be told from the chain. */
-const isActorAllowed = (client: Exchanger, { actors }: ExchangePolicy, actor: Presented): boolean =>
-  (actors ?? [client.clientId]).includes(actor.clientId) && isMeantFor(client, actor) && actor.act === null
+function isActorAllowed(client: Exchanger, { actors }: ExchangePolicy, actor: Presented): boolean {
+  if (!(actors ?? [client.clientId]).includes(actor.clientId) || !isMeantFor(client, actor)) return false
+  // A person whom each client knows by another name: the chain would give away which is whose.
+  if (actor.accountId !== null && actor.isPairwise) return false
+  // One who acts for another already cannot lend that: whose act it would be could not be told from the chain.
+  return actor.act === null
+}
 
 /** A subject token that says who may act lets nobody else: the actor, or where there is none the client. @see RFC 8693 §4.4 */
 function isNamedByMayAct({ client, subject: { mayAct }, actor, issuer }: ExchangeAsk): boolean {

@@ -16,7 +16,7 @@ import {
   validateDpop
 } from 'oidc-provider/lib/helpers/grants.js'
 import { eventWrite } from '../audit/service.ts'
-import type { ExchangePolicy } from '../clients/exchange-model.ts'
+import { tokenExchange } from '../clients/model.ts'
 import { toSeconds } from '../sessions/model.ts'
 import type { Actor } from './model.ts'
 import type { Oidc } from './oidc.ts'
@@ -25,76 +25,78 @@ import type { RegisteredClient } from './registry.ts'
 import { decideExchange, exchangeableScopes, type Refusal } from './token-exchange-model.ts'
 import { currentUnit } from './unit-of-work.ts'
 
-export const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
-export const tokenExchangeParameters = [
-  'subject_token',
-  'subject_token_type',
-  'actor_token',
-  'actor_token_type',
-  'requested_token_type',
-  'audience',
-  'resource',
-  'scope'
-]
-
 type Koa = TokenEndpointGrantContext
 type Asked = { token: string; type: string }
-type Request = { subject: Asked; actor: Asked | null; asJwt: boolean; audience: string | null }
+type Request = { subject: Asked; actor: Asked | null; type: string; audience: string | null }
 type Token = (AccessToken | ClientCredentials) & { expiresIn?: number }
 
 const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
 const jwtType = 'urn:ietf:params:oauth:token-type:jwt'
 
-/**
- * The grant's handler. Spends the DPoP proof, if one came. Records `token.exchanged`, or `token.exchange_refused` with the
- * reason, of which the answer tells no more than the client knows.
- */
-export const createTokenExchange =
-  (oidc: Oidc) =>
-  async (ctx: Koa): Promise<void> => {
-    const { provider } = ctx.oidc
-    const client = ctx.oidc.client as RegisteredClient
-    const request = readRequest(ctx.oidc.params)
-    const dPoP = await validateDpop(provider, ctx)
-    const certificate = checkMtlsCert(provider, ctx)
-    checkDpopRequired(provider, ctx, dPoP)
-
-    const { subject, actor } = await readTokens(oidc, ctx, request)
-    const token = draft(provider, client, subject)
-    if (certificate !== undefined) token.setThumbprint('x5t', certificate)
-    if (dPoP !== undefined) token.setThumbprint('jkt', dPoP.thumbprint)
-
-    const audience = request.audience ?? onlyOne(client.token_exchange?.audiences)
-    const provenKeys = { jkt: token.jkt, x5t: token['x5t#S256'] }
-    const exchanger = { ...pickPolicy(client), provenKeys }
-    const about = { subject, actor }
-    if (audience === null) throw refuse(oidc, ctx, 'audience_not_allowed', about)
-    const decision = decideExchange({
-      client: exchanger,
-      subject,
-      actor,
-      audience,
-      issuer: oidc.ctx.config.issuer
-    })
-    if (!decision.ok) throw refuse(oidc, ctx, decision.reason, about)
-
-    await applyResource(oidc, ctx, { token, audience, asJwt: request.asJwt, about })
-    applyScope(oidc, ctx, { token, audience, policy: decision.policy, about })
-    limitLifetime(oidc, token, [decision.policy.max_lifetime_seconds, subject, actor])
-    await checkDpopReplay(provider, ctx, dPoP, client.clientId)
-    await issue(oidc, ctx, { token, audience, asJwt: request.asJwt, about, act: decision.act })
-  }
-
+/** Whom and whose tokens an exchange is about, as far as that is known. */
 type About = { subject: Presented | null; actor: Presented | null }
 
-const onlyOne = (values: string[] | undefined) => (values?.length === 1 ? (values[0] ?? null) : null)
+/** An exchange that must not be. The answer tells no more of it than the client knows. */
+class Refused extends Error {
+  readonly reason: Refusal
+  constructor(reason: Refusal) {
+    super(reason)
+    this.reason = reason
+  }
+}
 
-const pickPolicy = ({ clientId, introspection, resources, token_exchange }: RegisteredClient) => ({
-  clientId,
-  introspection,
-  resources,
-  ...(token_exchange === undefined ? {} : { token_exchange })
-})
+/**
+ * The grant's handler. Spends the DPoP proof, if one came. Records `token.exchanged`, or `token.exchange_refused` with the
+ * reason.
+ */
+export async function exchangeToken(oidc: Oidc, ctx: Koa): Promise<void> {
+  const about: About = { subject: null, actor: null }
+  try {
+    await exchange(oidc, ctx, about)
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error
+    const details = { ...detailsOf(about), reason: error.reason }
+    const write = event(oidc, ctx, { type: 'token.exchange_refused', details, about })
+    currentUnit().lasting.push({ write })
+    throw answerTo(error.reason, ctx)
+  }
+}
+
+async function exchange(oidc: Oidc, ctx: Koa, about: About): Promise<void> {
+  const { provider } = ctx.oidc
+  const client = ctx.oidc.client as RegisteredClient
+  const request = readRequest(ctx.oidc.params)
+  const dPoP = await validateDpop(provider, ctx)
+  const certificate = checkMtlsCert(provider, ctx)
+  checkDpopRequired(provider, ctx, dPoP)
+
+  const { subject, actor } = await readTokens(oidc, ctx, { request, about })
+  const token = draft(provider, client, subject)
+  if (certificate !== undefined) token.setThumbprint('x5t', certificate)
+  if (dPoP !== undefined) token.setThumbprint('jkt', dPoP.thumbprint)
+
+  const { clientId, introspection, resources, token_exchange: policy } = client
+  const provenKeys = { jkt: token.jkt, x5t: token['x5t#S256'] }
+  const decision = decideExchange(policy, {
+    client: { clientId, introspection, resources, provenKeys },
+    subject,
+    actor,
+    audience: request.audience,
+    issuer: oidc.ctx.config.issuer
+  })
+  if (!decision.ok) throw new Refused(decision.reason)
+  const { audience, act } = decision
+
+  token.resourceServer = await findResourceServer(ctx, audience, request)
+  const { scopes } = token.resourceServer
+  const offered = exchangeableScopes(decision.policy, subject, { identifier: audience, scopes })
+  token.scope = chooseScope(offered, [...ctx.oidc.requestParamScopes])
+  limitLifetime(oidc, token, [decision.policy.max_lifetime_seconds, subject, actor])
+  await checkDpopReplay(provider, ctx, dPoP, clientId)
+  ctx.body = await issue(ctx, { token, subject, act, issuedTokenType: request.type })
+  const details = { ...detailsOf(about), audience, scope: token.scope ?? '' }
+  currentUnit().issuing.push({ write: event(oidc, ctx, { type: 'token.exchanged', details, about }) })
+}
 
 /** Throws what RFC 8693 §2.2.2 asks for where the request is not one. */
 function readRequest(params: Record<string, unknown>): Request {
@@ -107,7 +109,7 @@ function readRequest(params: Record<string, unknown>): Request {
   const targets = new Set([params.audience, params.resource].flat().filter(target => target !== undefined))
   if (targets.size > 1) throw new errors.InvalidTarget('one audience at a time: ask once for each')
   const [audience = null] = targets as Set<string>
-  return { subject, actor: readToken(params, 'actor_token'), asJwt: type === jwtType, audience }
+  return { subject, actor: readToken(params, 'actor_token'), type, audience }
 }
 
 function readToken(params: Record<string, unknown>, name: string): Asked | null {
@@ -122,19 +124,16 @@ function readToken(params: Record<string, unknown>, name: string): Asked | null 
 
 async function readTokens(
   oidc: Oidc,
-  ctx: Koa,
-  request: Request
+  { oidc: { provider } }: Koa,
+  { request, about }: { request: Request; about: About }
 ): Promise<{ subject: Presented; actor: Presented | null }> {
-  const { provider } = ctx.oidc
   const [subject, actor] = await Promise.all([
     readPresented(oidc, provider, request.subject),
     request.actor === null ? null : readPresented(oidc, provider, request.actor)
   ])
-  if (subject === null) throw refuse(oidc, ctx, 'subject_token_invalid', { subject, actor })
-  // A person is told to each such client by another name, and the chain would give away which is whose.
-  const isPairwise = actor !== null && actor.accountId !== null && actor.subject !== actor.accountId
-  if (request.actor !== null && (actor === null || isPairwise))
-    throw refuse(oidc, ctx, 'actor_token_invalid', { subject, actor: null })
+  Object.assign(about, { subject, actor })
+  if (subject === null) throw new Refused('subject_token_invalid')
+  if (request.actor !== null && actor === null) throw new Refused('actor_token_invalid')
   return { subject, actor }
 }
 
@@ -145,34 +144,20 @@ function draft(provider: Provider, client: RegisteredClient, { accountId }: Pres
       new provider.AccessToken({ client, accountId, gty: tokenExchange } as never)
 }
 
-async function applyResource(
-  oidc: Oidc,
-  ctx: Koa,
-  { token, audience, asJwt, about }: { token: Token; audience: string; asJwt: boolean; about: About }
-): Promise<void> {
+async function findResourceServer(ctx: Koa, audience: string, { type }: Request) {
   ctx.oidc.params.resource = audience
   const [server] = await resolveRequestedResources(ctx.oidc.provider, ctx).catch(error => {
-    throw error instanceof errors.InvalidTarget ? refuse(oidc, ctx, 'audience_not_allowed', about) : error
+    throw error instanceof errors.InvalidTarget ? new Refused('audience_not_allowed') : error
   })
-  if (server === undefined) throw refuse(oidc, ctx, 'audience_not_allowed', about)
-  if (asJwt && server.accessTokenFormat !== 'jwt')
+  if (server === undefined) throw new Refused('audience_not_allowed')
+  if (type === jwtType && server.accessTokenFormat !== 'jwt')
     throw new errors.InvalidRequest('requested_token_type: tokens for this audience are opaque')
-  token.resourceServer = server
+  return server
 }
 
-function applyScope(
-  oidc: Oidc,
-  ctx: Koa,
-  { token, audience, policy, about }: { token: Token; audience: string; policy: ExchangePolicy; about: About }
-): void {
-  const { subject } = about
-  const scopes = token.resourceServer?.scopes ?? new Set<string>()
-  const offered =
-    subject === null ? [] : exchangeableScopes(policy, subject, { identifier: audience, scopes })
-  const asked = [...ctx.oidc.requestParamScopes]
-  if (asked.some(scope => !offered.includes(scope))) throw refuse(oidc, ctx, 'scope_not_allowed', about)
-  const scope = (asked.length > 0 ? asked : offered).join(' ')
-  if (scope !== '') token.scope = scope
+function chooseScope(offered: string[], asked: string[]): string | undefined {
+  if (asked.some(scope => !offered.includes(scope))) throw new Refused('scope_not_allowed')
+  return (asked.length > 0 ? asked : offered).join(' ') || undefined
 }
 
 /** The result ends with the resource's lifetime, the policy's, or the tokens that it is made from: whichever is first. */
@@ -188,43 +173,36 @@ function limitLifetime(
 }
 
 async function issue(
-  oidc: Oidc,
   ctx: Koa,
-  made: { token: Token; audience: string; asJwt: boolean; about: About; act: Actor | null }
-): Promise<void> {
-  const { token, audience, about, act } = made
-  const { subject } = about
-  const unit = currentUnit()
-  unit.exchange = {
-    grantId: subject?.grantId ?? null,
-    sessionUid: subject?.sessionUid ?? null,
-    subjectClientId: subject?.accountId === null ? subject.subject : null,
-    act
-  }
+  {
+    token,
+    subject,
+    act,
+    issuedTokenType
+  }: { token: Token; subject: Presented; act: Actor | null; issuedTokenType: string }
+): Promise<object> {
+  const { grantId, sessionUid, accountId, signIn } = subject
+  const subjectClientId = accountId === null ? subject.subject : null
+  currentUnit().exchange = { grantId, sessionUid, subjectClientId, act, signIn }
   ctx.oidc.entity(token.kind as 'AccessToken', token as never)
-  const accessToken = await token.save()
-  const details = { ...detailsOf(about), audience, scope: token.scope ?? '' }
-  unit.issuing.push({ write: event(oidc, ctx, { type: 'token.exchanged', details, about }) })
-  ctx.body = buildTokenResponse(ctx.oidc.provider, {
-    accessToken,
-    issuedTokenType: made.asJwt ? jwtType : accessTokenType,
+  return buildTokenResponse(ctx.oidc.provider, {
+    accessToken: await token.save(),
+    issuedTokenType,
     tokenType: token.tokenType,
     expiresIn: token.expiration,
     scope: token.scope || undefined
   })
 }
 
-/** The error to throw, once it is recorded. @see RFC 8693 §2.2.2 */
-function refuse(oidc: Oidc, ctx: Koa, reason: Refusal, about: About): errors.OIDCProviderError {
-  const details = { ...detailsOf(about), reason }
-  currentUnit().lasting.push({ write: event(oidc, ctx, { type: 'token.exchange_refused', details, about }) })
+/** @see RFC 8693 §2.2.2 */
+function answerTo(reason: Refusal, { oidc }: Koa): errors.OIDCProviderError {
   switch (reason) {
     case 'no_policy':
       return new errors.UnauthorizedClient('this client may not exchange tokens')
     case 'audience_not_allowed':
       return new errors.InvalidTarget()
     case 'scope_not_allowed':
-      return new errors.InvalidScope('requested scope is not allowed', ctx.oidc.params.scope ?? '')
+      return new errors.InvalidScope('requested scope is not allowed', oidc.params.scope ?? '')
     case 'impersonation_not_allowed':
       return new errors.InvalidRequest('an actor_token is needed')
     case 'delegation_not_allowed':

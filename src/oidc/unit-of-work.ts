@@ -2,11 +2,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { AccountFacts } from '../accounts/facts-model.ts'
 import type { RequestFacts } from '../context.ts'
+import type { Acr } from '../credentials/proof-model.ts'
 import { runBatch, type Write } from '../db/batch.ts'
 import type { Sql } from '../db/connect.ts'
 import type { Memberships } from '../roles/membership-model.ts'
 import type { LogoutReceiver, SessionPayload, StoredSession } from '../sessions/model.ts'
-import type { Exchange, Payload, StoredInteraction, StoredToken } from './model.ts'
+import type { Consent, Exchange, Payload, StoredInteraction, StoredToken } from './model.ts'
 import type { ArtifactRow } from './repository.ts'
 import type { Rotation } from './rotation.ts'
 import type { AddedClaims } from './token-hook.ts'
@@ -41,6 +42,8 @@ export type UnitOfWork = {
   consumption: Write | null
   /** A device code that this request moves on, and what is written of it in the end. */
   deviceCode: DeviceCodeUse | null
+  /** What a backchannel authentication request asks the person for. */
+  backchannel: { wanted: Consent; acr: Acr | null } | null
   /** The mark of a form of ours that stands for one of the library's; null where the library's own is asked for. */
   formSecret: string | null
   /** A refresh token that this request uses. */
@@ -79,6 +82,7 @@ export const createUnit = (startedAt: Date): UnitOfWork => ({
   issuing: [],
   consumption: null,
   deviceCode: null,
+  backchannel: null,
   formSecret: null,
   rotation: null,
   successor: null,

@@ -42,7 +42,10 @@ t.test('an application is registered, listed and removed; its secret is printed 
   t.equal(added.out.split(secret).length, 2, 'once')
 
   const listed = await command('clients', 'list')
-  t.match(listed.out, /^shop +Shop +client_secret_basic +authorization_code refresh_token +yes$/m)
+  t.match(
+    listed.out,
+    /^shop +Shop +client_secret_basic +authorization_code refresh_token +yes +the operator$/m
+  )
   t.notMatch(listed.out, secret)
   const json = await command('clients', 'list', '--json')
   t.match(JSON.parse(json.out), [{ client_id: 'shop', redirect_uris: { length: 2 }, first_party: true }])

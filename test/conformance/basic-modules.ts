@@ -1,4 +1,5 @@
-// The modules of the Basic plan, in its order; the Form Post plan has the same.
+// The modules of the Basic plan, in its order; the Form Post plan has the same. The order of scopes has one in older
+// releases of the suite and another in newer ones.
 import type { ModuleName } from './plan.ts'
 
 export const basicModules: readonly ModuleName[] = [
@@ -16,6 +17,7 @@ export const basicModules: readonly ModuleName[] = [
   'oidcc-scope-phone',
   'oidcc-scope-all',
   'oidcc-ensure-other-scope-order-succeeds',
+  'oidcc-alternate-happy-flow',
   'oidcc-display-page',
   'oidcc-display-popup',
   'oidcc-prompt-login',

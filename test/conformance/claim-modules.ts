@@ -1,7 +1,7 @@
 // Modules of the OpenID Connect plans: which claims a scope or a claims parameter brings.
 import type { Test } from 'tap'
 import { get } from '../helpers/conformance.ts'
-import { complete } from './flow.ts'
+import { begin, complete, type Finished, finish } from './flow.ts'
 import type { Module, Run } from './plan.ts'
 
 /** OpenID Connect Core 1.0 §5.4 */
@@ -15,6 +15,7 @@ const claimsOf = {
   phone: ['phone_number', 'phone_number_verified']
 }
 type Scope = keyof typeof claimsOf
+type Claims = Record<string, unknown>
 
 /** The types that OpenID Connect Core 1.0 §5.1 gives the claims; the rest are strings. */
 const otherTypes: Record<string, string> = {
@@ -35,11 +36,16 @@ function checkStandardClaims(t: Test, claims: Record<string, unknown>): void {
 }
 
 /** What the client learns: from userinfo, or from the ID token where there is no access token. */
-async function learn({ t, suite, variant, register }: Run, params: Record<string, string>) {
-  const { accessToken, claims } = await complete(t, suite, { client: await register(), variant, params })
-  if (accessToken === null) return { learned: claims, claims }
+async function learnFrom({ suite }: Run, { accessToken, claims }: Finished): Promise<Claims> {
+  if (accessToken === null) return claims
   const { body } = await get(suite.service, '/userinfo', { authorization: `Bearer ${accessToken}` })
-  return { learned: body as Record<string, unknown>, claims }
+  return body
+}
+
+async function learn(run: Run, params: Record<string, string>) {
+  const { t, suite, variant, register } = run
+  const finished = await complete(t, suite, { client: await register(), variant, params })
+  return { ...finished, learned: await learnFrom(run, finished) }
 }
 
 const brings = (...scopes: Scope[]): Module => ({
@@ -49,12 +55,21 @@ const brings = (...scopes: Scope[]): Module => ({
     const { t, suite } = run
     const supported = suite.discovery.scopes_supported as string[]
     for (const scope of scopes) t.ok(supported.includes(scope), `scopes_supported has ${scope}`)
-    const { learned } = await learn(run, { scope: ['openid', ...scopes].join(' ') })
+    const { learned, accessToken, claims } = await learn(run, { scope: ['openid', ...scopes].join(' ') })
     checkStandardClaims(t, learned)
     for (const [scope, names] of Object.entries(claimsOf))
       for (const name of names) t.equal(name in learned, scopes.includes(scope as Scope), name)
+    if (accessToken !== null) isOfSignInAlone(t, claims)
   }
 })
+
+/** Where there is userinfo, an ID token tells no more than it must. @see OpenID Connect Core 1.0 §5.4 */
+function isOfSignInAlone(t: Test, claims: Claims): void {
+  const told = Object.values(claimsOf)
+    .flat()
+    .filter(name => name in claims)
+  t.strictSame(told, [])
+}
 
 export const claims = {
   'oidcc-scope-profile': brings('profile'),
@@ -68,6 +83,23 @@ export const claims = {
     run: async run => {
       const { learned } = await learn(run, { scope: 'email openid' })
       run.t.match(learned, { email: 'foo@op.test', email_verified: true })
+    }
+  },
+  'oidcc-alternate-happy-flow': {
+    section: 'RFC 6749 §3.1, §3.3',
+    says: 'the order of scopes and of parameters is of no account',
+    run: async run => {
+      const { t, suite, variant, register } = run
+      const begun = await begin(suite, {
+        client: await register(),
+        variant,
+        params: { scope: 'email openid' }
+      })
+      const { visitor, url } = begun
+      url.search = new URLSearchParams([...url.searchParams].sort().reverse()).toString()
+      const finished = await finish(t, { ...begun, page: await visitor.visit(url.href) })
+      t.match(await learnFrom(run, finished), { email: 'foo@op.test', email_verified: true })
+      if (finished.accessToken !== null) isOfSignInAlone(t, finished.claims)
     }
   },
   'oidcc-claims-essential': {

@@ -44,7 +44,9 @@ t.test('Config OP', async t => {
     'oidcc-discovery-endpoint-verification (OpenID Connect Discovery 1.0 §3): everything that the profiles ask for is on offer',
     async t => {
       t.ok(discovery.claims_parameter_supported)
-      t.equal(discovery.request_uri_parameter_supported, false)
+      t.equal(discovery.request_parameter_supported, true)
+      t.equal(discovery.request_uri_parameter_supported, true)
+      t.equal(discovery.require_request_uri_registration, true)
       for (const scope of listOf('scopes_supported')) t.match(scope, /^[\x21\x23-\x5b\x5d-\x7e]+$/)
       t.ok(Array.isArray(discovery.code_challenge_methods_supported), 'RFC 8414 §2')
       t.ok(listOf('subject_types_supported').every(type => ['public', 'pairwise'].includes(type)))

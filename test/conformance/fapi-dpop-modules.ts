@@ -3,28 +3,19 @@
 import { calculateJwkThumbprint } from 'jose'
 import type { Test } from 'tap'
 import { get, type Reply } from '../helpers/conformance.ts'
-import {
-  callUserinfo,
-  codeFields,
-  createKey,
-  type Deviation,
-  type Key,
-  proofOf,
-  push,
-  requestTokens
-} from '../helpers/fapi.ts'
+import { callUserinfo, codeFields, type Deviation, proofOf, push, requestTokens } from '../helpers/fapi.ts'
+import { createKey, type Key, seconds } from '../helpers/keyed-client.ts'
 import { completeFapi, type FapiModule, type FapiRun, grant, isError, type Obtained } from './fapi-flow.ts'
 
 const bound = { status: 400, errors: ['invalid_request', 'invalid_grant', 'invalid_dpop_proof'] }
-const thumbprint = async ({ jwk }: Key): Promise<string> => await calculateJwkThumbprint(jwk)
-const now = () => Math.floor(Date.now() / 1000)
+const thumbprint = async ({ publicJwk }: Key): Promise<string> => await calculateJwkThumbprint(publicJwk)
 
 /** A whole flow with every proof alike: at the PAR endpoint, the token endpoint and userinfo. */
 const accepts = (section: string, says: string, claims: () => Record<string, unknown>): FapiModule => ({
   section,
   says,
   run: async run => {
-    const key = createKey()
+    const key = createKey('ES256')
     const proof = { claims: claims() }
     await completeFapi(run, run.one, { key, proof, tokenProof: proof })
   }
@@ -84,19 +75,19 @@ async function tryProofs({ t, suite }: FapiRun, { accessToken, key }: Obtained):
     t.notOk('sub' in body, name)
   }
   for (const [name, { good, deviation }] of Object.entries(deviations(url, key))) {
-    const reply = await call(await proofOf(key, proofFor, deviation))
+    const reply = await call(proofOf(key, proofFor, deviation))
     if (good) t.equal(reply.status, 200, name)
     else isRefused(t, reply, name)
   }
   for (const [name, damage] of Object.entries(damages))
-    isRefused(t, await call(damage(await proofOf(key, proofFor))), name)
-  isRefused(t, await call(await proofOf(createKey(), proofFor)), "a stranger's key")
-  const once = await proofOf(key, proofFor)
+    isRefused(t, await call(damage(proofOf(key, proofFor))), name)
+  isRefused(t, await call(proofOf(createKey('ES256'), proofFor)), "a stranger's key")
+  const once = proofOf(key, proofFor)
   t.equal((await call(once)).status, 200)
   isRefused(t, await call(once), 'the same proof again')
   isRefused(t, await get(suite.service, '/userinfo', { authorization: `DPoP ${accessToken}` }), 'no proof')
   isRefused(t, await get(suite.service, '/userinfo', { authorization: `Bearer ${accessToken}` }), 'a bearer')
-  t.equal((await call(await proofOf(key, proofFor))).status, 200, 'the token was good all along')
+  t.equal((await call(proofOf(key, proofFor))).status, 200, 'the token was good all along')
 }
 
 export const fapiProofs = {
@@ -112,24 +103,24 @@ export const fapiProofs = {
   'fapi2-security-profile-final-check-dpop-proof-nbf-exp': accepts(
     'RFC 7519 §4.1',
     'a proof may have nbf and exp',
-    () => ({ nbf: now(), exp: now() + 300 })
+    () => ({ nbf: seconds(), exp: seconds() + 300 })
   ),
   'fapi2-security-profile-final-ensure-dpopproof-with-iat-10seconds-before-succeeds': accepts(
     'FAPI 2.0 Security Profile §5.3.2.1',
     'a clock that is 10 seconds late is borne with',
-    () => ({ iat: now() - 10 })
+    () => ({ iat: seconds() - 10 })
   ),
   'fapi2-security-profile-final-ensure-dpopproof-with-iat-10seconds-after-succeeds': accepts(
     'FAPI 2.0 Security Profile §5.3.2.1',
     'a clock that is some seconds ahead is borne with',
-    () => ({ iat: now() + 8 })
+    () => ({ iat: seconds() + 8 })
   ),
   'fapi2-security-profile-final-ensure-mismatched-dpop-jkt-fails': {
     section: 'RFC 9449 §10.1',
     says: 'a pushed dpop_jkt of another key than the proof’s is refused',
     run: async ({ t, suite, one }) => {
-      const params = { dpop_jkt: await thumbprint(createKey()) }
-      const { reply } = await push(suite, one, { key: createKey(), params })
+      const params = { dpop_jkt: await thumbprint(createKey('ES256')) }
+      const { reply } = await push(suite, one, { key: createKey('ES256'), params })
       isError(t, reply, { status: 400, errors: ['invalid_request', 'invalid_dpop_proof'] })
     }
   },
@@ -137,33 +128,33 @@ export const fapiProofs = {
     section: 'RFC 9449 §10.1',
     says: 'a code is bound to the key that the pushed request was proven with',
     run: async run => {
-      const { code, pushed } = await grant(run, run.one, { key: createKey() })
+      const { code, pushed } = await grant(run, run.one, { key: createKey('ES256') })
       const fields = codeFields(code, pushed)
-      isError(run.t, await requestTokens(run.suite, run.one, { fields, key: createKey() }), bound)
+      isError(run.t, await requestTokens(run.suite, run.one, { fields, key: createKey('ES256') }), bound)
     }
   },
   'fapi2-security-profile-final-ensure-token-endpoint-fails-with-mismatched-dpop-jkt': {
     section: 'RFC 9449 §10',
     says: 'a code is bound to the key that dpop_jkt named',
     run: async run => {
-      const params = { dpop_jkt: await thumbprint(createKey()) }
+      const params = { dpop_jkt: await thumbprint(createKey('ES256')) }
       const { code, pushed } = await grant(run, run.one, { params })
       const fields = codeFields(code, pushed)
-      isError(run.t, await requestTokens(run.suite, run.one, { fields, key: createKey() }), bound)
+      isError(run.t, await requestTokens(run.suite, run.one, { fields, key: createKey('ES256') }), bound)
     }
   },
   'fapi2-security-profile-final-ensure-dpopproof-at-par-endpoint-binding-success': {
     section: 'RFC 9449 §10.1',
     says: 'the key of the pushed request gets the tokens',
     run: async run => {
-      await completeFapi(run, run.one, { key: createKey() })
+      await completeFapi(run, run.one, { key: createKey('ES256') })
     }
   },
   'fapi2-security-profile-final-ensure-dpop-auth-code-binding-success': {
     section: 'RFC 9449 §10, §10.1',
     says: 'the key that dpop_jkt named, and that proved the pushed request, gets the tokens',
     run: async run => {
-      const key = createKey()
+      const key = createKey('ES256')
       await completeFapi(run, run.one, { key, params: { dpop_jkt: await thumbprint(key) } })
     }
   },

@@ -5,15 +5,14 @@ import {
   authorize,
   callUserinfo,
   codeFields,
-  createKey,
   type Deviation,
   type FapiClient,
-  type Key,
   type Push,
   type Pushed,
   push,
   requestTokens
 } from '../helpers/fapi.ts'
+import { createKey, type Key } from '../helpers/keyed-client.ts'
 
 export type FapiRun = {
   t: Test
@@ -57,7 +56,7 @@ export async function completeFapi(run: FapiRun, client: FapiClient, flow: Flow 
   const { t, suite } = run
   const { tokenKey, tokenProof, ...request } = flow
   const authorized = await grant(run, client, request)
-  const key = tokenKey ?? request.key ?? createKey()
+  const key = tokenKey ?? request.key ?? createKey('ES256')
   const reply = await requestTokens(suite, client, {
     fields: codeFields(authorized.code, authorized.pushed),
     key,

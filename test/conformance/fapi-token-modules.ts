@@ -1,16 +1,17 @@
 // Modules of the FAPI 2.0 Security Profile plan: the token endpoint, and who a client is.
+
 import type { Reply } from '../helpers/conformance.ts'
 import { readJwt } from '../helpers/conformance.ts'
 import {
   callUserinfo,
   codeFields,
-  createKey,
   type Deviation,
   type FapiClient,
   push,
   requestTokens,
   type TokenRequest
 } from '../helpers/fapi.ts'
+import { createKey } from '../helpers/keyed-client.ts'
 import { type Authorized, completeFapi, type FapiModule, type FapiRun, grant, isError } from './fapi-flow.ts'
 
 type Attempt = Partial<TokenRequest> & { client?: FapiClient }
@@ -24,7 +25,7 @@ async function present(
   const { client = run.one, ...request } = await amiss(authorized)
   return await requestTokens(run.suite, client, {
     fields: codeFields(authorized.code, authorized.pushed),
-    key: createKey(),
+    key: createKey('ES256'),
     ...request
   })
 }
@@ -154,7 +155,7 @@ export const fapiTokens = {
       // The token before is tried again half a minute later, should it have been replaced.
       for (const pause of [1, 30]) {
         suite.service.advance(pause)
-        const key = createKey()
+        const key = createKey('ES256')
         const { status, body } = await requestTokens(suite, one, { fields, key })
         t.equal(status, 200, body.error_description ?? '')
         t.equal(body.token_type, 'DPoP')
@@ -173,7 +174,7 @@ export const fapiTokens = {
 
       const other = await completeFapi(run, two)
       const theirs = { grant_type: 'refresh_token', refresh_token: other.tokens.refresh_token }
-      isError(t, await requestTokens(suite, one, { fields: theirs, key: createKey() }), invalidGrant)
+      isError(t, await requestTokens(suite, one, { fields: theirs, key: createKey('ES256') }), invalidGrant)
       t.equal((await callUserinfo(suite, other.accessToken, { key: first.key })).status, 401)
     }
   },

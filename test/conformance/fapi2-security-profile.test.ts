@@ -1,7 +1,8 @@
 // The plan fapi2-security-profile-final-test-plan: private_key_jwt, DPoP, plain FAPI, OpenID Connect, unsigned requests.
 import t from 'tap'
 import { get, startSuite } from '../helpers/conformance.ts'
-import { callUserinfo, createKey, redirectUris, registerFapiClient } from '../helpers/fapi.ts'
+import { callUserinfo, redirectUris, registerFapiClient } from '../helpers/fapi.ts'
+import { createKey } from '../helpers/keyed-client.ts'
 import { fapiProofs } from './fapi-dpop-modules.ts'
 import { completeFapi, type FapiModule, type FapiRun } from './fapi-flow.ts'
 import { fapiRequests } from './fapi-request-modules.ts'

@@ -43,6 +43,7 @@ const namesWith = (nonce: ModuleName): ModuleName[] => [
 const once: ModuleName[] = [
   'oidcc-response-type-missing',
   'oidcc-ensure-other-scope-order-succeeds',
+  'oidcc-alternate-happy-flow',
   'oidcc-ensure-request-with-valid-pkce-succeeds'
 ]
 

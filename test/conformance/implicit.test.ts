@@ -13,6 +13,7 @@ const names: readonly ModuleName[] = [
   'oidcc-scope-phone',
   'oidcc-scope-all',
   'oidcc-ensure-other-scope-order-succeeds',
+  'oidcc-alternate-happy-flow',
   'oidcc-display-page',
   'oidcc-display-popup',
   'oidcc-prompt-login',

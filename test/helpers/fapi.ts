@@ -1,92 +1,78 @@
 // A client of the FAPI 2.0 Security Profile, as the OpenID Foundation's test suite is one: private_key_jwt and DPoP.
-import { createHash, generateKeyPairSync, type KeyObject, randomBytes, randomUUID } from 'node:crypto'
-import { type JWTPayload, SignJWT } from 'jose'
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import type { DemoClient } from '../../src/development/clients-service.ts'
 import { callbackUrl, type Fields, get, goOn, post, type Reply, type Suite } from './conformance.ts'
+import { signJws } from './jws.ts'
+import { assertionType, createKey, type Key, type Spoilt, seconds } from './keyed-client.ts'
 import { createVerifier } from './protocol.ts'
 import { type Answer, Visitor } from './visitor.ts'
 
-type Over = Record<string, unknown>
-export type Key = { privateKey: KeyObject; jwk: Record<string, unknown>; alg: 'ES256' | 'PS256' }
-
 export type FapiClient = DemoClient & { key: Key }
-
-export function createKey(alg: Key['alg'] = 'ES256'): Key {
-  const { publicKey, privateKey } =
-    alg === 'ES256'
-      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
-      : generateKeyPairSync('rsa', { modulusLength: 2048 })
-  return { privateKey, jwk: { ...publicKey.export({ format: 'jwk' }) }, alg }
-}
 
 /** The suite's second redirect URI has a query of its own. */
 export const redirectUris = [callbackUrl, `${callbackUrl}?dummy1=lorem&dummy2=ipsum`]
 
 export async function registerFapiClient({ service }: Suite, alg: Key['alg']): Promise<FapiClient> {
-  const key = createKey(alg)
+  const key = createKey(alg, 'suite')
   const registered = await service.register({
     client_name: 'Conformance suite',
     redirect_uris: redirectUris,
     grant_types: ['authorization_code', 'refresh_token'],
     token_endpoint_auth_method: 'private_key_jwt',
-    jwks: { keys: [{ ...key.jwk, kid: 'suite', use: 'sig', alg }] },
+    jwks: { keys: [{ ...key.publicJwk, alg }] },
     security_profile: 'fapi2'
   })
   return { ...registered, key }
 }
 
 /** What an assertion, a proof or a request is to have that a right one has not; an undefined member is left out. */
-export type Deviation = { claims?: Over; header?: Over; key?: Key }
-
-const sign = async ({ claims = {}, header = {} }: Deviation, { privateKey, alg }: Key): Promise<string> =>
-  await new SignJWT(claims as JWTPayload).setProtectedHeader({ alg, ...header }).sign(privateKey)
-
-const seconds = () => Math.floor(Date.now() / 1000)
+export type Deviation = Spoilt & { key?: Key }
 
 /** RFC 7523 §3; the audience is the issuer, as FAPI 2.0 Security Profile §5.3.3.1 has it. */
-export async function assertionOf(
+export function assertionOf(
   { service: { issuer } }: Suite,
   { client_id, key }: FapiClient,
   { claims = {}, header = {}, key: other = key }: Deviation = {}
-): Promise<Fields> {
+): Fields {
   const now = seconds()
   const right = { iss: client_id, sub: client_id, aud: issuer, jti: randomUUID(), iat: now, exp: now + 60 }
-  const deviation = { claims: { ...right, ...claims }, header: { kid: 'suite', ...header } }
   return {
-    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-    client_assertion: await sign(deviation, other)
+    client_assertion_type: assertionType,
+    client_assertion: signJws(
+      { alg: other.alg, kid: key.kid, ...header },
+      { ...right, ...claims },
+      other.privateKey
+    )
   }
 }
 
 export type ProofFor = { method: string; url: string; accessToken?: string; nonce?: string }
 
 /** RFC 9449 §4.2 */
-export async function proofOf(
+export function proofOf(
   key: Key,
   { method, url, accessToken, nonce }: ProofFor,
   { claims = {}, header = {} }: Deviation = {}
-): Promise<string> {
+): string {
   const ath =
     accessToken === undefined ? undefined : createHash('sha256').update(accessToken).digest('base64url')
   const right = { htm: method, htu: url, jti: randomUUID(), iat: seconds(), ath, nonce }
-  return await sign(
-    { claims: { ...right, ...claims }, header: { typ: 'dpop+jwt', jwk: key.jwk, ...header } },
-    key
-  )
+  const named = { alg: key.alg, typ: 'dpop+jwt', jwk: key.publicJwk, ...header }
+  return signJws(named, { ...right, ...claims }, key.privateKey)
 }
 
 /** Sends a proof along, and once more with the nonce that the server asks for. @see RFC 9449 §8 */
 export async function withProof(
-  makeProof: (nonce?: string) => Promise<string | undefined>,
+  makeProof: (nonce?: string) => string | undefined,
   send: (headers: Record<string, string>) => Promise<Reply>
 ): Promise<Reply> {
   const headers = (proof: string | undefined): Record<string, string> =>
     proof === undefined ? {} : { dpop: proof }
-  const reply = await send(headers(await makeProof()))
+  const reply = await send(headers(makeProof()))
   const asked =
     reply.body.error === 'use_dpop_nonce' ||
     /use_dpop_nonce/.test(reply.headers.get('www-authenticate') ?? '')
-  return asked ? await send(headers(await makeProof(reply.headers.get('dpop-nonce') ?? ''))) : reply
+  return asked ? await send(headers(makeProof(reply.headers.get('dpop-nonce') ?? ''))) : reply
 }
 
 export type Push = { params?: Fields; assertion?: Deviation; key?: Key; proof?: Deviation }
@@ -112,15 +98,9 @@ export async function push(
   }
   const url = `${suite.service.issuer}/par`
   const reply = await withProof(
-    async nonce =>
-      key && (await proofOf(key, { method: 'POST', url, ...(nonce === undefined ? {} : { nonce }) }, proof)),
+    nonce => key && proofOf(key, { method: 'POST', url, ...(nonce === undefined ? {} : { nonce }) }, proof),
     async headers =>
-      await post(
-        suite.service,
-        '/par',
-        { ...all, ...(await assertionOf(suite, client, assertion)) },
-        { headers }
-      )
+      await post(suite.service, '/par', { ...all, ...assertionOf(suite, client, assertion) }, { headers })
   )
   return { reply, verifier, params: all }
 }
@@ -170,15 +150,14 @@ export async function requestTokens(
   { fields, key, proof, assertion = {} }: TokenRequest
 ): Promise<Reply> {
   const url = `${suite.service.issuer}/token`
-  const authentication = async () =>
-    assertion === null ? { client_id: client.client_id } : await assertionOf(suite, client, assertion)
+  const authentication = () =>
+    assertion === null ? { client_id: client.client_id } : assertionOf(suite, client, assertion)
   return await withProof(
-    async nonce =>
+    nonce =>
       key === null
         ? undefined
-        : await proofOf(key, { method: 'POST', url, ...(nonce === undefined ? {} : { nonce }) }, proof),
-    async headers =>
-      await post(suite.service, '/token', { ...fields, ...(await authentication()) }, { headers })
+        : proofOf(key, { method: 'POST', url, ...(nonce === undefined ? {} : { nonce }) }, proof),
+    async headers => await post(suite.service, '/token', { ...fields, ...authentication() }, { headers })
   )
 }
 
@@ -197,12 +176,8 @@ export async function callUserinfo(
 ): Promise<Reply> {
   const url = `${service.issuer}/userinfo`
   return await withProof(
-    async nonce =>
-      await proofOf(
-        key,
-        { method: 'GET', url, accessToken, ...(nonce === undefined ? {} : { nonce }) },
-        proof
-      ),
+    nonce =>
+      proofOf(key, { method: 'GET', url, accessToken, ...(nonce === undefined ? {} : { nonce }) }, proof),
     async dpop =>
       await get(service, '/userinfo', { authorization: `DPoP ${accessToken}`, ...dpop, ...headers })
   )

@@ -1,8 +1,8 @@
 // A site on loopback with a certificate that this process believes: other people's documents, well or badly served.
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { getCACertificates, setDefaultCACertificates } from 'node:tls'
-import { issueCertificate } from './certificates.ts'
+import { text } from 'node:stream/consumers'
+import { pemOfKey, trustedCertificate } from './tls.ts'
 
 export type Page = {
   status?: number
@@ -18,18 +18,19 @@ export type Site = {
   pages: Map<string, Page>
   /** Each request's path, as it came. */
   asked: string[]
+  posted: { path: string; type: string; body: string }[]
 }
 
 export async function startSite(t: { teardown: (work: () => unknown) => void }): Promise<Site> {
-  const authority = issueCertificate('Test authority', { ca: true })
-  const leaf = issueCertificate('localhost', { issuer: authority })
-  setDefaultCACertificates([...getCACertificates('default'), authority.pem])
+  const certificate = trustedCertificate(t)
+  const tls = { key: pemOfKey(certificate), cert: certificate.pem }
   const pages: Site['pages'] = new Map()
   const asked: string[] = []
-  const key = leaf.privateKey.export({ format: 'pem', type: 'pkcs8' })
-  const server = createServer({ key, cert: leaf.pem }, async (request, response) => {
-    const path = request.url ?? ''
+  const posted: Site['posted'] = []
+  const server = createServer(tls, async (request, response) => {
+    const { method, url: path = '', headers: sent } = request
     asked.push(path)
+    if (method === 'POST') posted.push({ path, type: sent['content-type'] ?? '', body: await text(request) })
     const page = pages.get(path)
     await page?.after
     if (page === undefined) return void request.socket.destroy()
@@ -42,5 +43,5 @@ export async function startSite(t: { teardown: (work: () => unknown) => void }):
     server.closeAllConnections()
     server.close()
   })
-  return { origin: `https://localhost:${(server.address() as AddressInfo).port}`, pages, asked }
+  return { origin: `https://localhost:${(server.address() as AddressInfo).port}`, pages, asked, posted }
 }

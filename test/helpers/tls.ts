@@ -1,4 +1,5 @@
 // TLS between test and service, with certificates of both sides.
+import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
@@ -25,16 +26,19 @@ export function writeFiles<Name extends string>(t: Test, texts: Record<Name, str
 export const pemOfKey = ({ privateKey }: Certificate): string =>
   privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
 
-/** The settings of a service that serves TLS by itself. This process trusts its authority until the test ends. */
-export function serveTls(t: Test): Record<'TLS_KEY_FILE' | 'TLS_CERT_FILE', string> {
-  const authority = issueCertificate('Test authority', { ca: true })
-  const server = issueCertificate('localhost', {
-    issuer: authority,
-    names: ['DNS:localhost', 'IP:127.0.0.1']
-  })
+/** A server's certificate for loopback. This process trusts its authority until the test ends. */
+export function trustedCertificate(t: Test): Certificate {
+  // OpenSSL finds an issuer by its name: two of one name would be taken for each other.
+  const authority = issueCertificate(`Test authority ${randomUUID()}`, { ca: true })
   const trusted = getCACertificates('default')
   setDefaultCACertificates([...trusted, authority.pem])
   t.teardown(() => setDefaultCACertificates(trusted))
+  return issueCertificate('localhost', { issuer: authority, names: ['DNS:localhost', 'IP:127.0.0.1'] })
+}
+
+/** The settings of a service that serves TLS by itself, with a `trustedCertificate`. */
+export function serveTls(t: Test): Record<'TLS_KEY_FILE' | 'TLS_CERT_FILE', string> {
+  const server = trustedCertificate(t)
   return writeFiles(t, { TLS_KEY_FILE: pemOfKey(server), TLS_CERT_FILE: server.pem })
 }
 
