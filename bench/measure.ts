@@ -24,7 +24,7 @@ export type Figures = {
   cpuMicroseconds: number
   rssBytes: number
 }
-export type Comparison = { flow: string; bare: Figures; gatehouse: Figures; statements: number }
+export type Comparison = { flow: string; bare: Figures | null; gatehouse: Figures; statements: number }
 
 type Work = { load: Child; flow: string; plan: Plan }
 
@@ -93,14 +93,14 @@ export async function countStatements(
   return counts
 }
 
-/** `beside` is run once before each round: what this flow is bounded by, say. */
+/** `bare` null: there is nothing to compare with. `beside` is run once before each round: what this flow is bounded by, say. */
 export async function compare(
   work: Work,
-  { bare, gatehouse }: { bare: Server; gatehouse: Server },
+  { bare, gatehouse }: { bare: Server | null; gatehouse: Server },
   beside: () => Promise<void> = async () => {}
 ): Promise<Omit<Comparison, 'statements'>> {
   const { plan } = work
-  const servers = [bare, gatehouse]
+  const servers = bare === null ? [gatehouse] : [bare, gatehouse]
   for (const server of servers)
     await drive(work, server, { seconds: plan.warmUpSeconds, steps: plan.steps / 4 })
   const figures = new Map<Server, Figures[]>(servers.map(server => [server, []]))
@@ -116,7 +116,7 @@ export async function compare(
   }
   return {
     flow: work.flow,
-    bare: medians(figures.get(bare) ?? []),
+    bare: bare === null ? null : medians(figures.get(bare) ?? []),
     gatehouse: medians(figures.get(gatehouse) ?? [])
   }
 }

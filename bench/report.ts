@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { flows } from './load/flows.ts'
-import type { Comparison } from './measure.ts'
+import type { Comparison, Figures } from './measure.ts'
 
 export type Report = {
   comparisons: Comparison[]
@@ -43,12 +43,13 @@ const round = (value: number) => value.toFixed(value < 100 ? 1 : 0)
 const megabytes = (bytes: number) => (bytes / 2 ** 20).toFixed(0)
 
 function rowOf({ flow, bare, gatehouse, statements }: Comparison): string[] {
-  const pair = (of: (figures: Comparison['bare']) => string) => `${of(bare)} → ${of(gatehouse)}`
+  const pair = (of: (figures: Figures) => string) =>
+    bare === null ? of(gatehouse) : `${of(bare)} → ${of(gatehouse)}`
   return [
     flows[flow]?.title ?? flow,
-    round(bare.perSecond),
+    bare === null ? '' : round(bare.perSecond),
     round(gatehouse.perSecond),
-    (gatehouse.perSecond / bare.perSecond).toFixed(2),
+    bare === null ? '' : (gatehouse.perSecond / bare.perSecond).toFixed(2),
     aims[flow]?.toFixed(1) ?? '',
     pair(({ p50 }) => round(p50)),
     pair(({ p99 }) => round(p99)),
@@ -60,7 +61,8 @@ function rowOf({ flow, bare, gatehouse, statements }: Comparison): string[] {
 
 /** What a change did to one flow: requests a second and processor time, from before to after. */
 export function toLine({ flow, bare: before, gatehouse: after }: Omit<Comparison, 'statements'>): string {
-  const share = (of: (figures: Comparison['bare']) => number) =>
+  if (before === null) throw new Error('there is nothing before')
+  const share = (of: (figures: Figures) => number) =>
     `${round(of(before))} → ${round(of(after))} (${(of(after) / of(before)).toFixed(3)})`
   const cpu = share(({ cpuMicroseconds }) => cpuMicroseconds)
   return `${(flows[flow]?.title ?? flow).padEnd(42)} req/s ${share(({ perSecond }) => perSecond)}   CPU µs/req ${cpu}`
@@ -88,7 +90,7 @@ export function toMarkdown({
     ...rows.slice(1).map(line),
     '',
     `- Idle Gatehouse node after its start: ${megabytes(idleRssBytes)} MB RSS (aim: under 150).`,
-    ...(hashesPerSecond === null || signIns === undefined
+    ...(hashesPerSecond === null || signIns?.bare == null
       ? []
       : [
           `- argon2id alone: ${round(hashesPerSecond)} hashes/s; sign-ins reach ${(signIns.gatehouse.perSecond / hashesPerSecond).toFixed(2)} of that (aim: 0.8), the bare library ${(signIns.bare.perSecond / hashesPerSecond).toFixed(2)}.`

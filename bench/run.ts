@@ -44,7 +44,8 @@ async function run(plan: Plan, names: string[], write: boolean): Promise<void> {
     for (const flow of names) {
       process.stderr.write(`${flows[flow]?.title}\n`)
       const work = { load: bench.load, flow, plan }
-      const compared = await compare(work, servers, flow === 'sign-in' ? hash : undefined)
+      const pair = flows[flow]?.gatehouseOnly ? { ...servers, bare: null } : servers
+      const compared = await compare(work, pair, flow === 'sign-in' ? hash : undefined)
       comparisons.push({ ...compared, statements: statements.get(flow) ?? Number.NaN })
     }
     const markdown = toMarkdown({

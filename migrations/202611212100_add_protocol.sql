@@ -38,11 +38,13 @@ create index initial_access_tokens_expires_at_idx on initial_access_tokens (expi
 
 -- oidc/: device codes (RFC 8628) and backchannel authentication requests (OpenID Connect CIBA Core 1.0)
 alter table oidc_artifacts
-  -- when the person approved it, by the beginning of their request; compared with accounts.tokens_valid_from
+  -- once the person has approved it: when they had proven who they are; compared with accounts.tokens_valid_from
   add column approved_at timestamptz,
   -- when its client last asked whether it was approved, and how long it has to wait until it may again
   add column polled_at timestamptz,
   add column poll_interval_seconds smallint not null default 5;
+-- what waits for somebody's approval
+create index oidc_artifacts_account_id_idx on oidc_artifacts (account_id) where model = 'BackchannelAuthenticationRequest';
 
 -- clients/: which tokens a client may exchange, for whom and for what (exchange-model.ts); null: none (RFC 8693)
 alter table clients add column token_exchange jsonb;
@@ -73,3 +75,39 @@ create table revoked_tokens (
   expires_at timestamptz not null
 ) with (autovacuum_vacuum_scale_factor = 0.02);
 create index revoked_tokens_expires_at_idx on revoked_tokens (expires_at);
+
+-- oidc/: by which a person names what they agreed to, to take it back
+alter table consents
+  add column id uuid not null default gen_random_uuid()
+    constraint consents_id_key unique;
+
+-- clients/: claims that the operator has filled in by data
+create table claim_mappings (
+  id uuid primary key,
+  claim text not null,
+  source text not null constraint claim_mappings_source_check check (source in ('profile', 'roles', 'groups', 'constant')),
+  -- of a profile: where in it, with dots between
+  path text,
+  -- of a constant
+  value jsonb,
+  -- who gets it: null is any scope, and any client
+  scope text,
+  client_id text constraint claim_mappings_client_id_fkey references clients on delete cascade,
+  destinations text[] not null,
+  -- what people read of the scope where they are asked to agree
+  description text,
+  created_at timestamptz not null,
+  constraint claim_mappings_source_path_check check ((source = 'profile') = (path is not null)),
+  constraint claim_mappings_source_value_check check ((source = 'constant') = (value is not null)),
+  constraint claim_mappings_claim_scope_client_id_key unique nulls not distinct (claim, scope, client_id)
+);
+create index claim_mappings_client_id_idx on claim_mappings (client_id) where client_id is not null;
+
+-- roles/: what somebody belongs to
+create table group_members (
+  account_id uuid not null constraint group_members_account_id_fkey references accounts on delete cascade,
+  group_name text not null,
+  created_at timestamptz not null,
+  primary key (account_id, group_name)
+);
+create index group_members_group_name_idx on group_members (group_name);

@@ -41,6 +41,7 @@ import { type Oidc, startOidc } from './oidc/oidc.ts'
 import { createProtocolPages } from './oidc/pages.ts'
 import { protocolRetention } from './oidc/retention-service.ts'
 import { mountAccount } from './self-service/account-routes.ts'
+import { mountApplications } from './self-service/application-routes.ts'
 import { mountNotMe } from './self-service/not-me-routes.ts'
 import { mountResetLink } from './self-service/reset-link-routes.ts'
 import { mountReset } from './self-service/reset-routes.ts'
@@ -109,7 +110,8 @@ export async function startApp({
         ...mailHandlers(config, transport),
         ...guessHandlers,
         ...newDeviceHandlers,
-        ...backChannelLogoutHandlers(oidc)
+        ...backChannelLogoutHandlers(oidc),
+        ...(config.ciba ? (await import('./oidc/backchannel-service.ts')).backchannelHandlers(oidc) : {})
       },
       recurring: recurringJobs(),
       ...plan
@@ -138,6 +140,8 @@ async function mountPages(pages: FastifyInstance, ctx: Context, oidc: Oidc): Pro
   if (ctx.config.mailSignIn) mountSignInLink(pages, ctx, oidc)
   mountAccount(pages)
   mountSecurity(pages, ctx, oidc)
+  mountApplications(pages, ctx, oidc)
+  if (ctx.config.ciba) (await import('./self-service/approval-routes.ts')).mountApprovals(pages, ctx, oidc)
   mountReset(pages, ctx, oidc)
   mountResetLink(pages, ctx)
   mountNotMe(pages, ctx, oidc)
@@ -182,14 +186,15 @@ async function hearNews(pool: Pool, oidc: Oidc): Promise<Listener[]> {
   const reload = () =>
     void oidc
       .reload()
-      .catch(error => oidc.ctx.log.error({ err: error }, 'the signing keys could not be reloaded'))
+      .catch(error => oidc.ctx.log.error({ err: error }, 'the protocol could not be reloaded'))
   const drop = (kind: 'clients' | 'resources') => (key?: string) => oidc.current().registry[kind].drop(key)
   const listeners = await Promise.all([
     listen(pool, 'gatehouse_clients', drop('clients'), drop('clients')),
     listen(pool, 'gatehouse_resources', drop('resources'), drop('resources')),
-    listen(pool, 'gatehouse_keys', reload, reload)
+    listen(pool, 'gatehouse_keys', reload, reload),
+    listen(pool, 'gatehouse_claims', reload, reload)
   ])
-  // Keys that changed after they were read and before anybody listened.
+  // Keys and claims that changed after they were read and before anybody listened.
   await oidc.reload()
   return listeners
 }

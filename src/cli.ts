@@ -4,8 +4,10 @@
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { claimCommands } from './commands/claims.ts'
 import { clientCommands } from './commands/clients.ts'
 import { type Command, CommandFailure, type Terminal, usageFailure } from './commands/command.ts'
+import { groupCommands } from './commands/groups.ts'
 import { installationCommands } from './commands/installation.ts'
 import { keyCommands } from './commands/keys.ts'
 import { registrationTokenCommands } from './commands/registration-tokens.ts'
@@ -19,6 +21,8 @@ const commands = [
   ...registrationTokenCommands,
   ...keyCommands,
   ...roleCommands,
+  ...groupCommands,
+  ...claimCommands,
   ...workloadCommands,
   ...installationCommands
 ]

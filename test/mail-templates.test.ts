@@ -41,6 +41,11 @@ const mails: { [Kind in Mail['kind']]: Extract<Mail, { kind: Kind }> } = {
   reset_password: { kind: 'reset_password', to, data: { ...code, expiresInMinutes: 60 } },
   sign_in_code: { kind: 'sign_in_code', to, data: { ...code, expiresInMinutes: 10 } },
   confirm_new_address: { kind: 'confirm_new_address', to, data: { ...code, expiresInMinutes: 60 } },
+  approval_requested: {
+    kind: 'approval_requested',
+    to,
+    data: { application: hostile, link, expiresInMinutes: 10 }
+  },
   new_device: { kind: 'new_device', to, data: notice },
   password_changed: { kind: 'password_changed', to, data: notice },
   factor_added: { kind: 'factor_added', to, data: passkey },

@@ -19,6 +19,8 @@ export type Lane = Person & { tokens?: Tokens; codes: string[] }
 
 export type Flow = {
   title: string
+  /** The bare library has no such thing. */
+  gatehouseOnly?: true
   /** Made outside the measured time, before each round. `steps`: how many a lane may take at most. */
   prepare?: (lane: Lane, steps: number) => Promise<void>
   /** False when what was prepared is used up. */
@@ -94,6 +96,25 @@ export const flows: Record<string, Flow> = {
       expect(answer, '"refresh_token"')
       lane.tokens = JSON.parse(answer.body) as Tokens
       return true
+    }
+  },
+  exchange: {
+    title: 'token exchange, ES256 JWT',
+    gatehouseOnly: true,
+    prepare: haveTokens,
+    step: async ({ target, connection, tokens }) => {
+      const answer = await connection.send({
+        method: 'POST',
+        path: '/token',
+        headers: [basicAuth(target.web)],
+        body: form({
+          grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+          subject_token: tokens?.access_token ?? '',
+          subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+          resource: target.service.resource
+        })
+      })
+      return expect(answer, '"issued_token_type"')
     }
   },
   introspection: {

@@ -1,5 +1,6 @@
 // Registers the clients and the people of the benchmark in a Gatehouse database.
 import { insertAccount, updateEmailVerified } from '../../src/accounts/repository.ts'
+import { tokenExchange } from '../../src/clients/model.ts'
 import { registerResource } from '../../src/clients/resource-service.ts'
 import { registerClient } from '../../src/clients/service.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -41,9 +42,16 @@ export async function register(options: Registration): Promise<Registered> {
     })
     const web = await registerOne(ctx, 'bench-web', {
       redirect_uris: [redirectUri],
-      grant_types: ['authorization_code', 'refresh_token'],
-      scope: webScope,
-      first_party: true
+      grant_types: ['authorization_code', 'refresh_token', tokenExchange],
+      scope: `${webScope} ${resource.scopes.join(' ')}`,
+      resources: [resource.identifier],
+      first_party: true,
+      token_exchange: {
+        subject_clients: ['bench-web'],
+        audiences: [resource.identifier],
+        scopes: { email: ['api:read'] },
+        impersonation: true
+      }
     })
     await ensureSigningKeys(ctx)
     const target = {

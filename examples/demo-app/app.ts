@@ -1,8 +1,10 @@
-// The demo application's server: five addresses, no framework. The protocol is in relying-party.ts.
+// The demo application's server: a few addresses, no framework. The protocol is in relying-party.ts.
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { createDevice, type Device } from './device.ts'
+import { devicePage } from './device-page.ts'
 import { problemPage, signedInPage, startPage } from './pages.ts'
 import { describeProblem } from './problems.ts'
 import { createRelyingParty, type DemoClient, type RelyingParty, signedOutState } from './relying-party.ts'
@@ -24,6 +26,7 @@ type Visit = {
   session: Session | null
   sessions: Sessions
   provider: RelyingParty
+  device: Device
 }
 
 type Answer = {
@@ -52,11 +55,13 @@ export async function startDemoApp({
   const sessions = createSessions()
   let baseUrl = ''
   let provider: RelyingParty | null = null
+  const device = createDevice(issuer)
   const server = createServer((request, response) => {
     provider ??= createRelyingParty(issuer, client, baseUrl)
     // Never a URL of the request's own: //elsewhere and http://elsewhere are paths here.
     const url = URL.parse(`${baseUrl}${request.url}`) ?? new URL('/unreadable', baseUrl)
-    const visit = { url, issuer, session: sessions.find(request.headers.cookie), sessions, provider }
+    const session = sessions.find(request.headers.cookie)
+    const visit = { url, issuer, session, sessions, provider, device }
     void answer(request, visit).then(answer => send(response, answer, issuer))
   })
   await new Promise<void>((resolve, reject) => {
@@ -66,6 +71,7 @@ export async function startDemoApp({
   return {
     url: baseUrl,
     close: async () => {
+      device.stop()
       await new Promise<void>(resolve => {
         server.close(() => resolve())
         server.closeAllConnections()
@@ -110,6 +116,15 @@ const routes: Record<string, (visit: Visit) => Promise<Answer> | Answer> = {
   }),
   'GET /demo.css': () => stylesheet,
   'GET /icon.svg': () => icon,
+  'GET /device': ({ session, issuer }) => ({
+    status: 200,
+    body: devicePage(session?.device ?? null, problem => describeProblem(problem, issuer))
+  }),
+  'POST /device': async ({ session, sessions, device }) => {
+    const own = session ?? sessions.create()
+    own.device = await device.begin()
+    return redirect('/device', { 'set-cookie': toCookie(own) })
+  },
   'GET /sign-in': async ({ session, sessions, provider }) => {
     const { url, pending } = await provider.beginSignIn()
     const own = session ?? sessions.create()

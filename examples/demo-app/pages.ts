@@ -2,7 +2,7 @@
 import type { Problem } from './problems.ts'
 import type { SignedIn } from './relying-party.ts'
 
-type Html = { html: string }
+export type Html = { html: string }
 
 const escapes: Record<string, string> = {
   '&': '&amp;',
@@ -14,7 +14,7 @@ const escapes: Record<string, string> = {
 const escapeText = (text: string) => text.replace(/[&<>"']/g, character => escapes[character] ?? '')
 
 /** A template whose values are escaped, unless they are templates themselves. */
-function html(strings: TemplateStringsArray, ...values: (string | Html | Html[])[]): Html {
+export function html(strings: TemplateStringsArray, ...values: (string | Html | Html[])[]): Html {
   const rendered = values.map(value =>
     typeof value === 'string'
       ? escapeText(value)
@@ -26,15 +26,17 @@ function html(strings: TemplateStringsArray, ...values: (string | Html | Html[])
   return { html: String.raw({ raw: strings }, ...rendered) }
 }
 
-const nothing: Html = { html: '' }
+export const nothing: Html = { html: '' }
 
-function layout(title: string, content: Html): string {
+/** `refreshSeconds`: the page asks for itself again, without script. */
+export function layout(title: string, content: Html, refreshSeconds?: number): string {
   return html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
+${refreshSeconds === undefined ? nothing : html`<meta http-equiv="refresh" content="${String(refreshSeconds)}">`}
 <title>${title}</title>
 <link rel="stylesheet" href="/demo.css">
 <link rel="icon" type="image/svg+xml" href="/icon.svg">
@@ -56,6 +58,7 @@ export function startPage({ issuer, signedOut }: { issuer: string; signedOut: bo
 <h1>Welcome</h1>
 <p class="lead">This application keeps no passwords. Whoever uses it signs in at Gatehouse, with one account for many applications.</p>
 <p><a class="button" id="sign-in" href="/sign-in">Sign in</a></p>
+<p class="faint">Or <a id="to-device" href="/device">play a television</a>, which shows a code to be approved on a phone.</p>
 </section>
 <section class="card">
 <h2>What happens then</h2>
@@ -125,7 +128,7 @@ ${detail === undefined ? nothing : html`<p class="faint">Told by Gatehouse: <cod
   )
 }
 
-function card(id: string, title: string, hint: string, members: Record<string, unknown>): Html {
+export function card(id: string, title: string, hint: string, members: Record<string, unknown>): Html {
   const rows = Object.entries(members).map(
     ([name, value]) => html`<tr><th scope="row">${name}</th><td>${show(name, value)}</td></tr>\n`
   )

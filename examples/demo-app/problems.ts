@@ -29,6 +29,7 @@ const answers: Record<string, [title: string, explanation: string]> = {
     'This sign-in is over',
     'The provider no longer takes its code or refresh token: it was used before, has expired, or was revoked.'
   ],
+  expired_token: ['The code is too old', 'Nobody approved it in time. Have a new one shown.'],
   temporarily_unavailable: ['The provider is busy', 'Wait a moment and try again.'],
   server_error: ['The provider failed', 'Its log tells why.']
 }

@@ -32,7 +32,7 @@ export type RelyingParty = {
 /** Comes back from the provider after signing out, and tells the start page to say so. */
 export const signedOutState = 'signed-out'
 
-const scope = 'openid profile email address phone offline_access'
+export const scope = 'openid profile email address phone offline_access'
 
 /** `baseUrl` is the application's own address; its callback and its start page must be registered with the provider. */
 export function createRelyingParty(issuer: string, client: DemoClient, baseUrl: string): RelyingParty {
@@ -83,7 +83,7 @@ export function createRelyingParty(issuer: string, client: DemoClient, baseUrl: 
 }
 
 /** Asks the provider for its metadata when first needed, and again after a failure: it may start after us. */
-function discoverOnce(issuer: string, client: DemoClient): () => Promise<oidc.Configuration> {
+export function discoverOnce(issuer: string, client: DemoClient): () => Promise<oidc.Configuration> {
   let known: Promise<oidc.Configuration> | null = null
   const discover = async () =>
     await oidc.discovery(
@@ -106,7 +106,7 @@ function discoverOnce(issuer: string, client: DemoClient): () => Promise<oidc.Co
 type TokenResponse = Awaited<ReturnType<typeof oidc.authorizationCodeGrant>>
 
 /** A refresh may leave the ID and refresh tokens out: the ones before stay good then (OpenID Connect Core 1.0 §12.2). */
-async function describe(
+export async function describe(
   config: oidc.Configuration,
   response: TokenResponse,
   before: SignedIn | null

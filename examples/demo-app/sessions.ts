@@ -1,5 +1,6 @@
 // Sessions in memory: enough for a demonstration, gone when it stops. The cookie holds a random id and nothing else.
 import { randomBytes } from 'node:crypto'
+import type { DeviceSignIn } from './device.ts'
 import type { PendingSignIn, SignedIn } from './relying-party.ts'
 
 export type Session = {
@@ -7,6 +8,8 @@ export type Session = {
   /** Sign-ins under way by their state: two tabs do not disturb each other. */
   pending: Map<string, PendingSignIn>
   signedIn: SignedIn | null
+  /** A device that shows its code in this browser. */
+  device: DeviceSignIn | null
   usedAt: number
 }
 
@@ -42,7 +45,8 @@ export function createSessions(): Sessions {
       session.usedAt = Date.now()
       return session
     },
-    create: () => add({ id: createId(), pending: new Map(), signedIn: null, usedAt: Date.now() }),
+    create: () =>
+      add({ id: createId(), pending: new Map(), signedIn: null, device: null, usedAt: Date.now() }),
     renew: session => {
       sessions.delete(session.id)
       session.id = createId()

@@ -5,6 +5,7 @@ import { jwksProblem } from './jwks-model.ts'
 import {
   authMethods,
   type ClientMetadata,
+  cibaGrant,
   type Fault,
   grantTypes,
   requirableAcrs,
@@ -112,8 +113,8 @@ const responseModes = [
   'form_post.jwt'
 ] as const
 
-/** Signatures of clients that are believed. */
-export const clientAlgs = ['ES256', 'RS256', 'PS256', 'EdDSA'] as const
+/** Signatures of clients that are believed. EdDSA's newer name is what some libraries sign under (RFC 9864 §2.2). */
+export const clientAlgs = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519'] as const
 export const encryptionAlgs = ['RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A256KW'] as const
 export const encryptionEncs = ['A128CBC-HS256', 'A256CBC-HS512', 'A128GCM', 'A256GCM'] as const
 
@@ -135,7 +136,9 @@ export const members: Record<keyof ClientMetadata, Check> = {
   application_type: one('application_type', oneOf(['web', 'native'])),
   redirect_uris: each('redirect_uris', redirectUriProblem),
   post_logout_redirect_uris: each('post_logout_redirect_uris', redirectUriProblem),
-  grant_types: each('grant_types', oneOf(grantTypes)),
+  grant_types: each('grant_types', (value, { ciba }) =>
+    value === cibaGrant && !ciba ? 'is switched off here (CIBA)' : oneOf(grantTypes)(value)
+  ),
   response_types: each('response_types', (value, { conformance }) =>
     oneOf(conformance ? responseTypes : ['code'])(value)
   ),

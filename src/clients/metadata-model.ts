@@ -4,6 +4,7 @@ import { findMessageContradictions } from './key-model.ts'
 import { type Installation, members } from './member-model.ts'
 import {
   type ClientMetadata,
+  cibaGrant,
   type Fault,
   grantTypes,
   jwtBearer,
@@ -110,10 +111,7 @@ function contradictionsWhereReadable(metadata: Record<string, unknown>, faults: 
 }
 
 /** Other grants by which a person lets an application in. */
-const grantsOfPeople: readonly string[] = [
-  'urn:ietf:params:oauth:grant-type:device_code',
-  'urn:openid:params:grant-type:ciba'
-]
+const grantsOfPeople: readonly string[] = ['urn:ietf:params:oauth:grant-type:device_code', cibaGrant]
 
 function findContradictions(metadata: ClientMetadata): Fault[] {
   const faults: Fault[] = []
@@ -154,6 +152,7 @@ function findContradictions(metadata: ClientMetadata): Fault[] {
     fault('scope', 'must hold openid where people sign in')
   return [
     ...faults,
+    ...findCibaContradictions(metadata),
     ...findKeyContradictions(metadata),
     ...findTokenContradictions(metadata),
     ...findMessageContradictions(metadata),
@@ -199,6 +198,27 @@ function findExchangeContradictions(metadata: ClientMetadata): Fault[] {
     fault(
       'grant_types',
       `must hold ${jwtBearer} alone with none: the assertion is all that proves the client`
+    )
+  return faults
+}
+
+/** OpenID Connect CIBA Core 1.0 §4 */
+function findCibaContradictions(metadata: ClientMetadata): Fault[] {
+  const faults: Fault[] = []
+  const fault = (field: string, message: string) => void faults.push({ field, message })
+  const { backchannel_token_delivery_mode: mode, backchannel_client_notification_endpoint: endpoint } =
+    metadata
+  const asks = metadata.grant_types.includes(cibaGrant)
+  if (asks && mode === undefined)
+    fault('backchannel_token_delivery_mode', 'is needed with the grant type of CIBA: poll or ping')
+  if (asks && metadata.token_endpoint_auth_method === 'none')
+    fault('token_endpoint_auth_method', 'must not be none: anybody could ask people for their approval')
+  if (!asks && mode !== undefined)
+    fault('backchannel_token_delivery_mode', 'is of no use without the grant type of CIBA')
+  if ((mode === 'ping') !== (endpoint !== undefined))
+    fault(
+      'backchannel_client_notification_endpoint',
+      `is ${mode === 'ping' ? 'needed with' : 'of no use without'} the delivery mode ping`
     )
   return faults
 }

@@ -7,13 +7,15 @@ export const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange'
 /** RFC 7523 §2.1 */
 export const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 
+export const cibaGrant = 'urn:openid:params:grant-type:ciba'
+
 export const grantTypes = [
   'authorization_code',
   'refresh_token',
   'client_credentials',
   'implicit',
   'urn:ietf:params:oauth:grant-type:device_code',
-  'urn:openid:params:grant-type:ciba',
+  cibaGrant,
   tokenExchange,
   jwtBearer
 ] as const

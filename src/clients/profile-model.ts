@@ -2,7 +2,7 @@
 import type { ClientMetadata, Fault, SecurityProfile } from './model.ts'
 
 /** FAPI 2.0 Security Profile §5.4.1: no RSA with the padding of PKCS #1 v1.5. */
-export const fapiAlgs: readonly string[] = ['ES256', 'PS256', 'EdDSA']
+export const fapiAlgs: readonly string[] = ['ES256', 'PS256', 'EdDSA', 'Ed25519']
 
 type Input = Record<string, unknown>
 

@@ -1,6 +1,7 @@
 // Registers the resources (APIs) that applications ask tokens for.
 import { recordEvent } from '../audit/service.ts'
 import { type Context, inTransaction } from '../context.ts'
+import { listClaimMappings } from './claim-repository.ts'
 import type { Fault, Resource } from './model.ts'
 import { deleteResource, insertResource } from './repository.ts'
 import { parseResource, type ResourceInput } from './resource-model.ts'
@@ -14,6 +15,11 @@ export async function registerResource(
   if (!parsed.ok) return parsed
   const resource = { ...parsed.resource, createdAt: ctx.now(), updatedAt: ctx.now() }
   return await inTransaction(ctx, async tx => {
+    const mapped = (await listClaimMappings(tx.sql)).find(({ scope }) =>
+      resource.scopes.includes(scope ?? '')
+    )
+    if (mapped !== undefined)
+      return { ok: false, faults: [{ field: 'scopes', message: `${mapped.scope} opens claims already` }] }
     if (!(await insertResource(tx.sql, resource)))
       return { ok: false, faults: [{ field: 'identifier', message: 'is taken' }] }
     await recordEvent(tx, { type: 'resource.registered', details: { identifier: resource.identifier } })

@@ -153,15 +153,19 @@ export const hashedSecretPrefix = 'sha256:'
  * The client as the protocol library wants it.
  *
  * `client_secret` is `sha256:<base64url>` where only the hash is kept (the library's comparison is replaced by one that
- * knows the mark), and the secret itself where an HMAC needs it. `scope` names OpenID Connect's scopes alone, since
- * the library refuses others; a resource's are `allowedScopes`. Throws when ENCRYPTION_KEY does not open the secret.
+ * knows the mark), and the secret itself where an HMAC needs it. `scope` names OpenID Connect's scopes and
+ * `customScopes` alone, since the library refuses others; a resource's are `allowedScopes`. Custom ones are only for
+ * whoever is registered for them by name. Throws when ENCRYPTION_KEY does not open the secret.
  */
 export function protocolMetadata(
   client: Client,
-  keyToOpenSecret: Uint8Array
+  keyToOpenSecret: Uint8Array,
+  customScopes: readonly string[] = []
 ): Record<string, unknown> & { client_id: string } {
   const { scope, ...metadata } = metadataOf(client)
-  const scopes = scope?.split(' ').filter(name => (openidScopes as readonly string[]).includes(name))
+  const known: readonly string[] = [...openidScopes, ...customScopes]
+  const all = customScopes.length === 0 ? undefined : [...openidScopes]
+  const scopes = scope?.split(' ').filter(name => known.includes(name)) ?? all
   const secret = storedSecret(client, keyToOpenSecret)
   return {
     ...metadata,

@@ -7,7 +7,7 @@ export type StatementOutcome =
   | { ok: false; error: 'invalid_software_statement' | 'unapproved_software_statement'; description: string }
 
 /** Of public keys alone: a statement keyed with what everybody may read would be anybody's. */
-const algorithms = ['ES256', 'RS256', 'PS256', 'EdDSA']
+const algorithms = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519']
 
 /** Claims of the statement itself, not of the application. */
 const ownClaims = new Set(['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti', 'software_statement'])

@@ -1,5 +1,5 @@
 // gatehouse clients: which applications may send their users here.
-import { type Client, metadataOf } from '../clients/model.ts'
+import { type Client, metadataOf, type RegisteredBy } from '../clients/model.ts'
 import { findClient, listClients } from '../clients/repository.ts'
 import {
   type RegisterOutcome,
@@ -58,6 +58,12 @@ const toJson = ({ client_id, client_secret, metadata }: Registered) => ({
   ...metadata
 })
 
+const registrars: Record<RegisteredBy, string> = {
+  operator: 'the operator',
+  registration: 'itself',
+  client_id_metadata_document: 'its document'
+}
+
 const update: Command = {
   words: 'clients update',
   summary: 'Change what an application is registered with. What is not named stays.',
@@ -72,6 +78,10 @@ async function updateClient({ values, operands: [clientId = ''], terminal }: Com
   return await withContext(terminal, async ctx => {
     const client = await findClient(ctx.sql, clientId)
     if (client === null) throw unknownClient(clientId)
+    if (client.registeredBy !== 'operator')
+      throw new CommandFailure([
+        `${clientId} was registered by ${registrars[client.registeredBy]}: what it may have is what REGISTRATION_… allow.`
+      ])
     const { client_id: _, ...before } = metadataOf(client)
     const members = Object.entries({ ...before, ...changes }).filter(([, value]) => value !== null)
     const outcome = await replaceClient(ctx, clientId, Object.fromEntries(members))
@@ -102,14 +112,18 @@ const listAll: Command = {
         client.clientName,
         client.tokenEndpointAuthMethod,
         client.grantTypes.join(' '),
-        client.firstParty ? 'yes' : 'no'
+        client.firstParty ? 'yes' : 'no',
+        registrars[client.registeredBy]
       ])
       return {
         lines:
           rows.length === 0
             ? ['No applications are registered.']
-            : toTable([['CLIENT_ID', 'NAME', 'AUTH METHOD', 'GRANT TYPES', 'FIRST PARTY'], ...rows]),
-        json: clients.map(metadataOf)
+            : toTable([
+                ['CLIENT_ID', 'NAME', 'AUTH METHOD', 'GRANT TYPES', 'FIRST PARTY', 'REGISTERED BY'],
+                ...rows
+              ]),
+        json: clients.map(client => ({ ...metadataOf(client), registered_by: client.registeredBy }))
       }
     })
 }

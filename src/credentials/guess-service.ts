@@ -14,6 +14,7 @@ import { deriveKey } from '../lib/sealed-box.ts'
 import { hashToken } from '../lib/tokens.ts'
 import {
   accountBudget,
+  type Budget,
   type Guess,
   networkBudget,
   noticedFailures,
@@ -206,21 +207,11 @@ export async function takeCodeGuess(
   const payments = paymentOf(network, charged, worked)
   const networkExcess = Math.max(0, (charged?.failures ?? 0) - (network?.budget.free ?? 0))
   if (accountId === null) return { ok: true, guess: { payments, knownDevice: false, networkExcess } }
-
-  const account = { keyHash: keyHash(ctx, 'user_code', accountId), budget: accountBudget }
-  const own = await consumeBudget(ctx.sql, { ...account, ...moments }, false)
-  if (own === null) {
-    await giveBack(ctx, { payments })
-    const [state] = await listBudgets(ctx.sql, [account.keyHash])
-    const retryAfterSeconds = secondsUntil(state?.blockedUntil ?? moments.now, moments.now)
-    return { ok: false, reason: 'too_many', retryAfterSeconds }
-  }
-  const { failures, blockedUntil } = own
-  const payment = {
-    keyHash: account.keyHash,
-    blockedUntil: failures > accountBudget.free ? blockedUntil : never
-  }
-  return { ok: true, guess: { payments: [...payments, payment], knownDevice: false, networkExcess } }
+  const own = await pay(ctx, keyHash(ctx, 'user_code', accountId), accountBudget)
+  if (own.ok)
+    return { ok: true, guess: { payments: [...payments, own.payment], knownDevice: false, networkExcess } }
+  await giveBack(ctx, { payments })
+  return own
 }
 
 /**
@@ -237,10 +228,39 @@ export async function takeRegistration(ctx: Context): Promise<{ ok: true } | Too
   return { ok: false, reason: 'too_many', retryAfterSeconds: secondsUntil(state?.blockedUntil ?? now, now) }
 }
 
-/** Nothing in the database tells which addresses were typed, or where from: who has it alone cannot try them all. */
-type Counted = 'account' | 'device' | 'guess' | 'sign_up' | 'registration' | 'user_code'
+/**
+ * Pays for one look at whom an application's login hint means, as with `takeCodeGuess`: an application has as many wrong
+ * ones as a network has wrong passwords.
+ */
+export async function takeHintGuess(
+  ctx: Context,
+  clientId: string
+): Promise<{ ok: true; guess: Pick<Guess, 'payments'> } | TooMany> {
+  const budget = networkBudget(ctx.config.failuresPerNetworkPerHour)
+  const paid = await pay(ctx, keyHash(ctx, 'login_hint', clientId), budget)
+  return paid.ok ? { ok: true, guess: { payments: [paid.payment] } } : paid
+}
 
-function keyHash(ctx: Context, kind: Counted, name: string): Buffer {
+async function pay(
+  ctx: Context,
+  keyHash: Buffer,
+  budget: Budget
+): Promise<{ ok: true; payment: Payment } | TooMany> {
+  const moments = momentsOf(ctx)
+  const charged = await consumeBudget(ctx.sql, { keyHash, budget, ...moments }, false)
+  if (charged !== null) {
+    const blockedUntil = charged.failures > budget.free ? charged.blockedUntil : never
+    return { ok: true, payment: { keyHash, blockedUntil } }
+  }
+  const [state] = await listBudgets(ctx.sql, [keyHash])
+  const retryAfterSeconds = secondsUntil(state?.blockedUntil ?? moments.now, moments.now)
+  return { ok: false, reason: 'too_many', retryAfterSeconds }
+}
+
+type BudgetKind = 'account' | 'device' | 'guess' | 'sign_up' | 'user_code' | 'login_hint' | 'registration'
+
+/** Nothing in the database tells which addresses were typed, or where from: who has it alone cannot try them all. */
+function keyHash(ctx: Context, kind: BudgetKind, name: string): Buffer {
   const key = deriveKey(ctx.config.encryptionKey, 'guess budgets')
   return createHmac('sha256', key).update(`${kind}\n${name}`).digest()
 }

@@ -2,18 +2,15 @@
 import { hash } from 'node:crypto'
 import type { Config } from '../config/schema.ts'
 import type { Context } from '../context.ts'
+import { type CircuitBreaker, createCircuitBreaker } from '../lib/circuit-breaker.ts'
 
 /** For the whole look-up: a person waits for it. */
 const timeoutMs = 1000
 /** A padded answer has 800 to 1,000 lines of some 40 bytes; a range that grew tenfold still fits. */
 const maxAnswerBytes = 512 * 1024
 
-const failuresInARow = 3
-const pauseMs = 60_000
-
-type Breaker = { failures: number; pausedUntil: number }
 /** Of this process, by installation: each node finds out for itself, as its way there may be another. */
-const breakers = new WeakMap<Config, Breaker>()
+const breakers = new WeakMap<Config, CircuitBreaker>()
 
 /**
  * Whether the password is among breached ones. Only the first five of its SHA-1's forty digits are sent, and the answer,
@@ -27,21 +24,17 @@ const breakers = new WeakMap<Config, Breaker>()
 export async function isBreached(ctx: Context, password: string): Promise<boolean> {
   const { pwnedPasswordsUrl } = ctx.config
   if (pwnedPasswordsUrl === null) return false
-  const breaker = breakers.get(ctx.config) ?? { failures: 0, pausedUntil: 0 }
+  const breaker = breakers.get(ctx.config) ?? createCircuitBreaker({ failuresInARow: 3, pauseMs: 60_000 })
   breakers.set(ctx.config, breaker)
   const now = ctx.now().getTime()
-  if (now < breaker.pausedUntil) return false
-  // Whoever comes while this one tries again is not made to wait for it.
-  if (breaker.failures >= failuresInARow) breaker.pausedUntil = now + pauseMs
+  if (!breaker.mayTry(now)) return false
   const digest = hash('sha1', password.normalize('NFC')).toUpperCase()
   try {
     const breached = hasSuffix(await fetchRange(`${pwnedPasswordsUrl}${digest.slice(0, 5)}`), digest.slice(5))
-    breaker.failures = 0
-    breaker.pausedUntil = 0
+    breaker.succeeded()
     return breached
   } catch (error) {
-    breaker.failures++
-    if (breaker.failures >= failuresInARow) breaker.pausedUntil = now + pauseMs
+    breaker.failed(now)
     ctx.log.warn(
       { reason: reasonOf(error) },
       'breached passwords could not be looked up; this one was let through'

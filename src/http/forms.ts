@@ -1,11 +1,11 @@
 // Forms as pages send them: a field that comes twice is a list, which no schema of a form lets in.
 import type { FastifyInstance } from 'fastify'
 
-/** Reads `application/x-www-form-urlencoded` bodies of up to 64 KiB. */
+/** Reads `application/x-www-form-urlencoded` bodies of up to the app's limit. */
 export function registerForms(app: FastifyInstance): void {
   app.addContentTypeParser(
     'application/x-www-form-urlencoded',
-    { parseAs: 'string', bodyLimit: 64 * 1024 },
+    { parseAs: 'string' },
     (_request, body, done) => done(null, readForm(body as string))
   )
 }

@@ -5,7 +5,7 @@ import { isLoopback } from '../lib/urls.ts'
 import { describeDetail } from '../oidc/details-model.ts'
 import type { Oidc } from '../oidc/oidc.ts'
 import { allow, cancel } from './service.ts'
-import { consentPage } from './views.ts'
+import { consentPage, type WayBack } from './views.ts'
 import { applicationOf, Field, redirect, type Steps, show, type Visit } from './visit-routes.ts'
 
 const ConsentBody = Type.Object({ decision: Field })
@@ -41,19 +41,23 @@ async function showConsent(visit: Visit, oidc: Oidc): Promise<FastifyReply> {
     accountName: account?.name ?? '',
     accountEmail: account?.email ?? '',
     scopes: consentNeeded?.scopes ?? [],
+    described: oidc.current().customClaims.scopes,
+    claims: consentNeeded?.claims ?? [],
     resources,
     selfRegistered:
       interaction.client.registeredBy === 'operator'
         ? null
-        : { by: interaction.client.registeredBy, returnsTo: siteOf(interaction.redirectUri) },
+        : { by: interaction.client.registeredBy, returnsTo: wayBack(interaction.redirectUri) },
     details: (consentNeeded?.details ?? []).map(detail =>
       describeDetail(detail, types[detail.type] ?? { title: detail.type, schema: {} })
     )
   })
 }
 
-/** The site that a redirect URI leads to; null for a program on the person's device. */
-function siteOf(redirectUri: string | null): string | null {
-  const url = URL.parse(redirectUri ?? '')
-  return url === null || isLoopback(url) || !/^https?:$/.test(url.protocol) ? null : url.host
+/** Where the browser goes on to, once the person has allowed it. */
+function wayBack(redirectUri: string | null): WayBack {
+  if (redirectUri === null) return { to: 'nowhere' }
+  const url = URL.parse(redirectUri)
+  const isSite = url !== null && /^https?:$/.test(url.protocol) && !isLoopback(url)
+  return isSite ? { to: 'site', host: url.host } : { to: 'this_device' }
 }

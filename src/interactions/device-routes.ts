@@ -124,6 +124,10 @@ async function showConfirm(
       policyUrl: client.policyUri,
       termsUrl: client.tosUri
     },
+    selfRegistered:
+      client.registeredBy === 'operator'
+        ? null
+        : { by: client.registeredBy, returnsTo: { to: 'nowhere' as const } },
     device: { ...device, askedAt },
     elsewhere: inOtherNetworks(device.ip, ctx.request?.ip ?? null),
     account: session === null ? null : { name: session.account.name, email: session.account.email }

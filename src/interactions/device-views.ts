@@ -3,6 +3,7 @@ import { browserOf } from '../accounts/browser-model.ts'
 import { definePage } from '../http/view.ts'
 import { noWaiting, type Waiting, waitInWords, waitingTexts } from '../http/waiting.ts'
 import { type Application, presentApplication, sampleApplication } from './application-views.ts'
+import type { ConsentData } from './views.ts'
 
 export type DeviceCodeData = Waiting & {
   /** As it was typed, or as the address brought it along. */
@@ -57,6 +58,8 @@ export const deviceCodePage = definePage<DeviceCodeData>(
 export type DeviceConfirmData = {
   userCode: string
   client: Application
+  /** Nobody here vouches for it. */
+  selfRegistered: ConsentData['selfRegistered']
   device: { ip: string | null; userAgent: string; askedAt: Date }
   /** The device asked from another network than this browser's: it is not likely to be in the same room. */
   elsewhere: boolean
@@ -67,6 +70,7 @@ export type DeviceConfirmData = {
 const confirm: DeviceConfirmData = {
   userCode: 'WDJB-MJHT',
   client: { ...sampleApplication, name: 'Tidewater TV' },
+  selfRegistered: null,
   device: { ip: '203.0.113.7', userAgent: 'TidewaterTV/3.1', askedAt: new Date('2026-11-21T09:30:00Z') },
   elsewhere: false,
   account: null
@@ -79,6 +83,11 @@ export const deviceConfirmPage = definePage<DeviceConfirmData>(
   'interactions/device-confirm',
   {
     here: confirm,
+    'registered-itself': {
+      ...confirm,
+      client: { ...confirm.client, host: '' },
+      selfRegistered: { by: 'registration', returnsTo: { to: 'nowhere' } }
+    },
     'signed-in': {
       ...confirm,
       client: { ...confirm.client, host: '' },

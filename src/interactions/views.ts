@@ -10,6 +10,7 @@ import {
   sampleApplication,
   sampleApplicationWithLogo
 } from './application-views.ts'
+import { describeClaim, describeScope } from './scope-model.ts'
 
 /** Samples of what a page says to who tried too often. */
 const waiting: Waiting = { retryAfterSeconds: 120, challenge: null }
@@ -223,28 +224,23 @@ export const verifyEmailPage = definePage<VerifyEmailData>(
   })
 )
 
+/** Where a browser goes on to: a site, a program on the person's device, or nowhere, where another device waits. */
+export type WayBack = { to: 'site'; host: string } | { to: 'this_device' } | { to: 'nowhere' }
+
 export type ConsentData = {
   action: string
   client: Application
-  /** Nobody here vouches for it. `returnsTo`: the site that the browser goes back to; null: a program on the device. */
-  selfRegistered: { by: Exclude<RegisteredBy, 'operator'>; returnsTo: string | null } | null
+  /** Nobody here vouches for it; null: the operator does. */
+  selfRegistered: { by: Exclude<RegisteredBy, 'operator'>; returnsTo: WayBack } | null
   accountName: string
   accountEmail: string
   scopes: string[]
+  /** What the operator says of scopes of their own. */
+  described: Record<string, string | null>
+  /** Claims that are asked for by name. */
+  claims: string[]
   resources: { name: string; scopes: string[] }[]
   details: DescribedDetail[]
-}
-
-const scopeWords: Record<string, { title: string; detail: string }> = {
-  openid: { title: 'Know that it is you', detail: 'A number that stands for your account' },
-  profile: { title: 'See your profile', detail: 'Your name and what else you put there' },
-  email: { title: 'See your email address', detail: 'And that you have confirmed it' },
-  address: { title: 'See your postal address', detail: '' },
-  phone: { title: 'See your phone number', detail: '' },
-  offline_access: {
-    title: 'Stay connected',
-    detail: 'Keep this access while you are not using the application'
-  }
 }
 
 const consent: ConsentData = {
@@ -254,6 +250,8 @@ const consent: ConsentData = {
   accountName: 'Inès Moreau',
   accountEmail: 'ines.moreau@example.org',
   scopes: ['openid', 'profile', 'email', 'offline_access'],
+  described: {},
+  claims: [],
   resources: [],
   details: []
 }
@@ -265,7 +263,9 @@ export const consentPage = definePage<ConsentData>(
     everything: {
       ...consent,
       client: sampleApplicationWithLogo,
-      scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access', 'photos.archive'],
+      scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access', 'photos.archive', 'org'],
+      described: { org: 'See which department you work in' },
+      claims: ['phone_number'],
       resources: [{ name: 'Photo storage', scopes: ['photos:read', 'photos:write'] }]
     },
     'resource-alone': {
@@ -276,23 +276,27 @@ export const consentPage = definePage<ConsentData>(
     },
     'registered-itself': {
       ...consent,
-      selfRegistered: { by: 'registration', returnsTo: 'photos.tidewater.example' }
+      selfRegistered: { by: 'registration', returnsTo: { to: 'site', host: 'photos.tidewater.example' } }
     },
     'on-this-device': {
       ...consent,
       client: { ...consent.client, host: 'localhost:33418' },
-      selfRegistered: { by: 'registration', returnsTo: null }
+      selfRegistered: { by: 'registration', returnsTo: { to: 'this_device' } }
     },
     'described-by-a-document': {
       ...consent,
       scopes: [],
       resources: [{ name: 'Weather tools', scopes: [] }],
-      selfRegistered: { by: 'client_id_metadata_document', returnsTo: null }
+      selfRegistered: { by: 'client_id_metadata_document', returnsTo: { to: 'this_device' } }
+    },
+    'on-another-device': {
+      ...consent,
+      selfRegistered: { by: 'registration', returnsTo: { to: 'nowhere' } }
     },
     'nothing-but-in': {
       ...consent,
       scopes: [],
-      selfRegistered: { by: 'registration', returnsTo: 'photos.tidewater.example' }
+      selfRegistered: { by: 'registration', returnsTo: { to: 'site', host: 'photos.tidewater.example' } }
     },
     'with-details': {
       ...consent,
@@ -311,14 +315,16 @@ export const consentPage = definePage<ConsentData>(
       ]
     }
   },
-  ({ client, scopes, resources, details }) => ({
-    client: presentApplication(client),
-    permissions: (scopes.length + resources.length + details.length === 0 ? ['openid'] : scopes).map(scope =>
-      Object.hasOwn(scopeWords, scope)
-        ? scopeWords[scope]
-        : { title: scope, detail: 'A permission of this name' }
-    )
-  })
+  ({ client, scopes, described, claims, resources, details }) => {
+    const nothing = scopes.length + claims.length + resources.length + details.length === 0
+    return {
+      client: presentApplication(client),
+      permissions: [
+        ...(nothing ? ['openid'] : scopes).map(scope => describeScope(scope, described)),
+        ...claims.map(describeClaim)
+      ]
+    }
+  }
 )
 
 /** Shown where a confirmed address's sign-in goes on in another browser, or is over. */

@@ -98,6 +98,14 @@ export const queues: Queue[] = [
     deadLetter: 'logout-notice-failed'
   },
   {
+    // A client may ask by itself for as long as its request lasts, ten minutes; a notice after that tells it nothing.
+    name: 'backchannel-ping',
+    ...alarm,
+    retryLimit: 8,
+    retryDelay: 2,
+    retryDelayMax: 60
+  },
+  {
     // Not retried: the next turn is already queued when one starts.
     name: 'upkeep',
     retryLimit: 0,

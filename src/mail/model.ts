@@ -26,6 +26,11 @@ export type Mail =
       to: string
       data: { link: string; code: string; expiresInMinutes: number }
     }
+  | {
+      kind: 'approval_requested'
+      to: string
+      data: { application: string; link: string; expiresInMinutes: number }
+    }
   | { kind: 'new_device'; to: string; data: NoticeData }
   | { kind: 'password_changed'; to: string; data: NoticeData }
   | { kind: 'factor_added'; to: string; data: NoticeData & { factor: FactorKind; label: string } }
@@ -61,6 +66,7 @@ export function subjectOf(kind: Mail['kind'], brandName: string): string {
     reset_password: `Choose a new password for ${brandName}`,
     sign_in_code: `Your sign-in code for ${brandName}`,
     confirm_new_address: `Confirm your new address for ${brandName}`,
+    approval_requested: `Your approval is asked for at ${brandName}`,
     new_device: `New sign-in to your account at ${brandName}`,
     password_changed: `Your password at ${brandName} was changed`,
     factor_added: `A way to sign in was added at ${brandName}`,
@@ -80,6 +86,7 @@ export function hourlyCapOf(kind: Mail['kind'], mailsPerRecipientPerHour: number
     case 'reset_password':
     case 'sign_in_code':
     case 'confirm_new_address':
+    case 'approval_requested':
       return mailsPerRecipientPerHour
     case 'many_failures':
       return 1

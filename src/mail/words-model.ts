@@ -45,6 +45,8 @@ export function templateData({ kind, data }: Mail): object {
       const article = data.factor === 'authenticator' ? 'An' : 'A'
       return { ...data, happened: `${article} ${named(data)} can be used to sign in to your account now.` }
     }
+    case 'approval_requested':
+      return { ...data, application: plainLabel(data.application) }
     case 'factor_removed':
       return { ...data, happened: `The ${named(data)} can no longer be used to sign in to your account.` }
     case 'recovery_code_used':

@@ -2,6 +2,7 @@
 // stores hashes instead of ids, and makes every "once" one conditional statement.
 import type { Adapter } from 'oidc-provider'
 import type { Part, Storage } from './adapter-parts.ts'
+import { backchannelRequests } from './backchannel-adapter.ts'
 import { deviceCodes } from './device-code-adapter.ts'
 import { interactions, sessions } from './session-adapters.ts'
 import { accessTokens, artifacts, codes, grants, refreshTokens } from './token-adapters.ts'
@@ -11,6 +12,7 @@ const adapters: Record<string, Part> = {
   ClientCredentials: accessTokens,
   RefreshToken: refreshTokens,
   AuthorizationCode: codes,
+  BackchannelAuthenticationRequest: backchannelRequests,
   DeviceCode: deviceCodes,
   Grant: grants,
   Session: sessions,

@@ -79,3 +79,88 @@ export async function updatePollInterval(
       poll_interval_seconds = least(poll_interval_seconds + ${bySeconds}::int, ${mostSeconds}::int)
     where id_hash = ${idHash} and model in ('DeviceCode', 'BackchannelAuthenticationRequest')`
 }
+
+export type PendingRequest = {
+  idHash: Buffer
+  clientId: string
+  payload: Payload
+  createdAt: Date
+  expiresAt: Date
+}
+
+/** A backchannel authentication request that its person may still decide. */
+const pending = (sql: Sql, { accountId, now }: { accountId: string; now: Date }) => sql`
+  account_id = ${accountId} and model = 'BackchannelAuthenticationRequest' and expires_at > ${now}
+  and consumed_at is null and approved_at is null and not payload ? 'error'`
+
+export async function listPendingRequests(
+  sql: Sql,
+  of: { accountId: string; now: Date; limit: number }
+): Promise<PendingRequest[]> {
+  return await sql<PendingRequest[]>`
+    select id_hash, client_id, payload, created_at, expires_at from oidc_artifacts
+    where ${pending(sql, of)} order by created_at desc limit ${of.limit}`
+}
+
+/** One of an account's own; null for one that is over, decided, or somebody else's. */
+export async function findPendingRequest(
+  sql: Sql,
+  idHash: Buffer,
+  of: { accountId: string; now: Date }
+): Promise<PendingRequest | null> {
+  const [row] = await sql<PendingRequest[]>`
+    select id_hash, client_id, payload, created_at, expires_at from oidc_artifacts
+    where id_hash = ${idHash} and ${pending(sql, of)}`
+  return row ?? null
+}
+
+/** How many requests of one client wait for an account. */
+export async function countPendingRequests(
+  sql: Sql,
+  of: { accountId: string; clientId: string; now: Date }
+): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::int as count from oidc_artifacts where ${pending(sql, of)} and client_id = ${of.clientId}`
+  return row?.count ?? 0
+}
+
+/**
+ * Approves a request, if nobody has decided it and the browser's session still counts: it may be cut off at this moment.
+ * False otherwise. (read-only join of sessions and accounts)
+ */
+export async function updateRequestApproved(
+  sql: Sql,
+  idHash: Buffer,
+  of: { accountId: string; now: Date; sessionUid: string; grantId: string; result: Payload }
+): Promise<boolean> {
+  const { count } = await sql`
+    update oidc_artifacts set payload = payload || ${sql.json(of.result as never)}, grant_id = ${of.grantId},
+      approved_at = proof.authenticated_at
+    from (
+      select s.authenticated_at from sessions s join accounts a on a.id = s.account_id
+      where s.uid = ${of.sessionUid} and s.account_id = ${of.accountId} and a.disabled_at is null
+        and s.authenticated_at >= a.tokens_valid_from
+    ) proof
+    where id_hash = ${idHash} and ${pending(sql, of)}`
+  return count === 1
+}
+
+/** Refuses a request; false when it is over or decided. */
+export async function updateRequestDenied(
+  sql: Sql,
+  idHash: Buffer,
+  of: { accountId: string; now: Date; result: Payload }
+): Promise<boolean> {
+  const { count } = await sql`
+    update oidc_artifacts set payload = payload || ${sql.json(of.result as never)}
+    where id_hash = ${idHash} and ${pending(sql, of)}`
+  return count === 1
+}
+
+/** A request whatever became of it. */
+export async function findBackchannelRequest(sql: Sql, idHash: Buffer): Promise<PendingRequest | null> {
+  const [row] = await sql<PendingRequest[]>`
+    select id_hash, client_id, payload, created_at, expires_at from oidc_artifacts
+    where id_hash = ${idHash} and model = 'BackchannelAuthenticationRequest'`
+  return row ?? null
+}

@@ -3,6 +3,7 @@ import type { Provider } from 'oidc-provider'
 import { recordEvent } from '../audit/service.ts'
 import { type Context, inTransaction } from '../context.ts'
 import type { JobHandler } from '../jobs/model.ts'
+import { type CircuitBreaker, createCircuitBreaker } from '../lib/circuit-breaker.ts'
 import { announceLogout, type LogoutNotice, logoutHandlers } from '../sessions/logout-service.ts'
 import type { Oidc } from './oidc.ts'
 import type { RegisteredClient } from './registry.ts'
@@ -38,11 +39,7 @@ export async function flushWithNotices(
   })
 }
 
-const failuresInARow = 3
-const pauseMs = 60_000
-
-/** Applications that do not answer, by their id; of this process, as its way to them may be another node's. */
-type Breaker = { failures: number; pausedUntil: number }
+const patience = { failuresInARow: 3, pauseMs: 60_000 }
 
 /**
  * Works the queues of back-channel logout. A logout token is made when it is sent, with the keys of that moment, and for
@@ -54,7 +51,8 @@ type Breaker = { failures: number; pausedUntil: number }
  * @see OpenID Connect Back-Channel Logout 1.0 §2.4, §2.5
  */
 export function backChannelLogoutHandlers(oidc: Oidc): Record<string, JobHandler> {
-  const breakers = new Map<string, Breaker>()
+  // Of this process: another node's way to an application may be another one.
+  const breakers = new Map<string, CircuitBreaker>()
   return {
     ...logoutHandlers,
     'logout-notice': async (ctx, { data }) => {
@@ -63,18 +61,15 @@ export function backChannelLogoutHandlers(oidc: Oidc): Record<string, JobHandler
       const client = await registry.clients.find(notice.clientId)
       const send = sends.get(provider)
       if (client?.backchannelLogoutUri === undefined || send === undefined) return
-      const breaker = breakers.get(notice.clientId) ?? { failures: 0, pausedUntil: 0 }
+      const breaker = breakers.get(notice.clientId) ?? createCircuitBreaker(patience)
       breakers.set(notice.clientId, breaker)
       const now = ctx.now().getTime()
-      if (now < breaker.pausedUntil) throw new Error('the application has not answered of late')
-      // Whoever comes while this one tries again is not to hang with it.
-      if (breaker.failures >= failuresInARow) breaker.pausedUntil = now + pauseMs
+      if (!breaker.mayTry(now)) throw new Error('the application has not answered of late')
       try {
         await send.call(client, notice.accountId, notice.sid ?? undefined)
         breakers.delete(notice.clientId)
       } catch (error) {
-        breaker.failures++
-        if (breaker.failures >= failuresInARow) breaker.pausedUntil = now + pauseMs
+        breaker.failed(now)
         throw error
       }
     },

@@ -1,8 +1,10 @@
 // What tokens and userinfo tell of a person.
-import type { Account, KoaContextWithOIDC } from 'oidc-provider'
+import type { Account, AccountClaims, KoaContextWithOIDC } from 'oidc-provider'
 import type { AccountFacts } from '../accounts/facts-model.ts'
+import type { ClaimDestination } from '../clients/claim-model.ts'
 import type { Sql } from '../db/connect.ts'
 import { isId } from '../lib/ids.ts'
+import type { CustomClaims, Person } from './custom-claims.ts'
 import { findAccountFacts } from './repository.ts'
 import { currentUnit } from './unit-of-work.ts'
 
@@ -35,6 +37,13 @@ export const claimsByScope = {
   sid: null
 }
 
+/** The library's `claims`: a custom claim is supported wherever a person signs in, and has a value for whom it is meant. */
+export const claimsWith = ({ names, scopes }: CustomClaims) => ({
+  ...claimsByScope,
+  openid: [...claimsByScope.openid, ...names],
+  ...Object.fromEntries(Object.keys(scopes).map(scope => [scope, []]))
+})
+
 /** The claims of an account; the library picks from them what scope and consent allow. */
 export function accountClaims(account: AccountFacts) {
   return {
@@ -47,12 +56,60 @@ export function accountClaims(account: AccountFacts) {
   }
 }
 
-/** The library's `findAccount`: undefined for an account that is gone or disabled. Mostly read along with the token already. */
+/**
+ * The library's `findAccount`: undefined for an account that is gone or disabled. Mostly read along with the token already.
+ */
 export const createFindAccount =
-  (sql: Sql) =>
-  async (_ctx: KoaContextWithOIDC, sub: string): Promise<Account | undefined> => {
-    const account = currentUnit().accounts.get(sub) ?? (isId(sub) ? await findAccountFacts(sql, sub) : null)
+  (sql: Sql, custom: CustomClaims) =>
+  async (ctx: KoaContextWithOIDC, sub: string): Promise<Account | undefined> => {
+    const account = await findPerson(sql, custom, sub)
     if (account === null) return undefined
-    currentUnit().accounts.set(sub, account)
-    return { accountId: account.id, claims: () => accountClaims(account) }
+    const claims: Account['claims'] = async (use, scope) => {
+      const held = ctx.oidc.entities.Grant?.getOIDCScope().split(' ')
+      const scopes = new Set(scope.split(' ').filter(name => held?.includes(name) ?? true))
+      const asked = {
+        destination: use as ClaimDestination,
+        clientId: ctx.oidc.client?.clientId ?? '',
+        scopes
+      }
+      const told: AccountClaims = accountClaims(account)
+      // A field of the profile that has a claim's name is not that claim: it would be told to everybody.
+      for (const name of custom.names) delete told[name]
+      return { ...told, ...(await custom.valuesFor(asked, personOf(sql, account))) }
+    }
+    return {
+      accountId: account.id,
+      claims: custom.names.length === 0 ? () => accountClaims(account) : claims
+    }
   }
+
+/** Null for an account that is gone or disabled. */
+export async function findPerson(
+  sql: Sql,
+  { memberships }: CustomClaims,
+  id: string
+): Promise<AccountFacts | null> {
+  const unit = currentUnit()
+  const known = unit.accounts.get(id)
+  if (known !== undefined) return known
+  const row = isId(id) ? await findAccountFacts(sql, id, { memberships }) : null
+  if (row === null) return null
+  unit.accounts.set(id, row.account)
+  if (row.memberships !== undefined) unit.memberships.set(id, row.memberships)
+  return row.account
+}
+
+/** Of somebody who came along with a session, roles and groups are read once they are asked for. */
+export const personOf = (sql: Sql, account: AccountFacts): Person => ({
+  account,
+  memberships: async () => {
+    const { memberships } = currentUnit()
+    const known = memberships.get(account.id) ??
+      (await findAccountFacts(sql, account.id, { memberships: true }))?.memberships ?? {
+        roles: [],
+        groups: []
+      }
+    memberships.set(account.id, known)
+    return known
+  }
+})

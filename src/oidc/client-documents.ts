@@ -18,10 +18,10 @@ const staleMilliseconds = 86_400_000
 
 type Entry = { described: Described; freshUntil: number; goodUntil: number }
 
-/** Remembers documents and failures; one fetch serves all who ask for the same document meanwhile. */
+/** Remembers documents and failures. Whoever asks for the same document meanwhile waits in the cache of clients. */
 export function createClientDocuments(ctx: Context): ClientDocuments {
   const entries = new Map<string, Entry>()
-  const underWay = new Map<string, Promise<Described>>()
+  let underWay = 0
   const mayFetch = createHostLimit(ctx.now)
   const time = () => ctx.now().getTime()
 
@@ -52,15 +52,16 @@ export function createClientDocuments(ctx: Context): ClientDocuments {
   const find = async (clientId: string): Promise<Described> => {
     const entry = entries.get(clientId)
     if (entry !== undefined && time() < entry.freshUntil) return entry.described
-    const already = underWay.get(clientId)
-    if (already !== undefined) return await already
-    if (underWay.size >= fetchesAtOnce || !mayFetch(new URL(clientId).host))
+    if (underWay >= fetchesAtOnce || !mayFetch(new URL(clientId).host))
       return entry?.described.ok === true && time() < entry.goodUntil
         ? entry.described
         : { ok: false, reason: 'cannot be fetched just now: try again in a minute' }
-    const fetching = fetchAnew(clientId).finally(() => underWay.delete(clientId))
-    underWay.set(clientId, fetching)
-    return await fetching
+    underWay += 1
+    try {
+      return await fetchAnew(clientId)
+    } finally {
+      underWay -= 1
+    }
   }
   return { find }
 }
@@ -83,14 +84,14 @@ function rowOf(ctx: Context, clientId: string, { metadata, known }: Said): Clien
 
 /** How often one site is asked, whichever of its documents. */
 function createHostLimit(now: () => Date): (host: string) => boolean {
-  let minute = 0
-  const counts = new Map<string, number>()
+  const minutes = new Map<string, { since: number; count: number }>()
   return host => {
-    const current = Math.floor(now().getTime() / 60_000)
-    if (current !== minute) counts.clear()
-    minute = current
-    const count = (counts.get(host) ?? 0) + 1
-    counts.set(host, count)
-    return count <= fetchesPerHostPerMinute
+    const at = now().getTime()
+    const minute = minutes.get(host)
+    if (minute !== undefined && at - minute.since < 60_000) return ++minute.count <= fetchesPerHostPerMinute
+    minutes.delete(host)
+    if (minutes.size >= maximumEntries) minutes.delete(minutes.keys().next().value ?? '')
+    minutes.set(host, { since: at, count: 1 })
+    return true
   }
 }

@@ -56,7 +56,7 @@ async function moveOn({ now }: Storage, use: DeviceCodeUse, row: ArtifactRow): P
   if (use.write === null) {
     use.write = updateDeviceCode(() => use.row ?? row, {
       inFlight: use.inFlight,
-      approvedAt: () => (use.row?.accountId == null ? null : unit.startedAt)
+      approvedAt: () => (use.row?.accountId == null ? null : provenAt(String(use.row.payload.sessionUid)))
     })
     unit.lasting.push({ write: use.write, onMiss: () => new DeviceCodeTaken() })
   }
@@ -69,4 +69,10 @@ async function moveOn({ now }: Storage, use: DeviceCodeUse, row: ArtifactRow): P
     { type: approved ? 'device.approved' : 'device.denied', ...about }
   )
   await queue({ ...event, onlyAfter: use.write })
+}
+
+/** The moment of the proof that an approval stands on: that of this sign-in, else of the browser's session. */
+function provenAt(sessionUid: string): Date {
+  const { proof, sessions, startedAt } = currentUnit()
+  return proof?.at ?? sessions.get(sessionUid)?.authenticatedAt ?? startedAt
 }

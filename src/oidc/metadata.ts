@@ -9,6 +9,8 @@ export function finishMetadata(ctx: KoaContextWithOIDC, config: Config): void {
   if (ctx.oidc?.route !== 'discovery') return
   const metadata = ctx.body as Metadata
   describeMtls(config, metadata)
+  // The library says true of every provider that knows the parameter.
+  if (config.ciba) metadata.backchannel_user_code_parameter_supported = false
   // RFC 9728 §4
   metadata.protected_resources = [protectedResourceMetadata(config).resource]
   if (config.conformance) describeRequestObjects(metadata)

@@ -3,6 +3,7 @@
 import type { AccountFacts } from '../accounts/facts-model.ts'
 import type { FactorFacts } from '../credentials/factor-model.ts'
 import type { Proof } from '../credentials/proof-model.ts'
+import type { Memberships } from '../roles/membership-model.ts'
 import { type AuthorizationDetail, detailsBeyond } from './details-model.ts'
 import type { RegisteredClient } from './registry.ts'
 
@@ -52,6 +53,9 @@ export type StoredInteraction = {
 /** Who acts, and for whom that one acted in turn: the newest first. @see RFC 8693 §4.1 */
 export type Actor = { sub: string; act?: Actor }
 
+/** How and when the person behind a token proved who they are; empty for a client by itself. @see RFC 9068 §2.2.1 */
+export type SignInFacts = { acr?: string; auth_time?: number }
+
 /** What a token by exchange takes over from the token that it is made from. */
 export type Exchange = {
   /** The grant that it lives and dies with, given to the client that had the first token; null: a client spoke for itself. */
@@ -61,6 +65,7 @@ export type Exchange = {
   /** The client that is spoken for; null: a person is. */
   subjectClientId: string | null
   act: Actor | null
+  signIn: SignInFacts
 }
 
 export type TokenKind = 'AccessToken' | 'ClientCredentials' | 'RefreshToken'
@@ -75,6 +80,8 @@ export type StoredToken = {
   grant: Payload | null
   clientId: string
   account: AccountFacts | null
+  /** Read along only where some claim tells of them. */
+  memberships?: Memberships | null
   /** The session that the token ends with, if it does. */
   sessionUid: string | null
   session: { accountId: string; grantId: string | null; sid: string | null } | null

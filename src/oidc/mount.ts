@@ -15,7 +15,6 @@ import { slowDown } from './polling.ts'
 import { finishUserinfo, protectedResourcePath } from './protected-resource.ts'
 import { routes } from './provider.ts'
 import { noteUse } from './registered-use.ts'
-import { mountRegistration } from './registration-routes.ts'
 import { findLostSuccessor, LostRotation } from './rotation.ts'
 import { settleSession } from './session-adapters.ts'
 import { answerForStructuredToken } from './structured-tokens.ts'
@@ -60,7 +59,10 @@ export async function mountProvider(app: FastifyInstance, oidc: Oidc): Promise<v
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', (_request, _payload, done) => done(null))
     if (oidc.ctx.config.conformance) (await import('./request-objects.ts')).readRequestObjects(scope, oidc)
-    for (const [method, urls] of paths)
+    const all: typeof paths = oidc.ctx.config.ciba
+      ? [...paths, [['POST'], [routes.backchannel_authentication]]]
+      : paths
+    for (const [method, urls] of all)
       for (const url of urls)
         scope.route({
           method,
@@ -71,7 +73,10 @@ export async function mountProvider(app: FastifyInstance, oidc: Oidc): Promise<v
   })
   await app.register(async scope => turnPostsToGets(scope))
   await app.register(async scope => serveMetadata(scope, oidc))
-  if (oidc.ctx.config.registration.mode !== 'off') await mountRegistration(app, oidc)
+  if (oidc.ctx.config.registration.mode !== 'off') {
+    const { mountRegistration } = await import('./registration-routes.ts')
+    await mountRegistration(app, oidc)
+  }
 }
 
 /**

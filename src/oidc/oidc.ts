@@ -1,9 +1,11 @@
 // The running protocol: the current instance of the library, what it serves from memory, and how it is replaced.
 import type { Configuration, Provider } from 'oidc-provider'
+import { listClaimMappings } from '../clients/claim-repository.ts'
 import type { Context } from '../context.ts'
 import type { Sql } from '../db/connect.ts'
 import { isOutage, outageSeconds } from '../http/errors.ts'
 import { loadSigningKeys } from '../keys/service.ts'
+import { type CustomClaims, createCustomClaims } from './custom-claims.ts'
 import { registerGrants } from './extension-grants.ts'
 import { type Document, metadataPaths, readDocument, settleBeforeAnswer, toDocument } from './mount.ts'
 import { readVerificationKeys, type VerificationKeys } from './own-jwts.ts'
@@ -19,6 +21,7 @@ export type Instance = {
   documents: Map<string, Document>
   /** The key set of `documents`, to verify our own tokens with. */
   keys: VerificationKeys
+  customClaims: CustomClaims
 }
 
 export type Oidc = {
@@ -31,7 +34,7 @@ export type Oidc = {
   current: () => Instance
   document: (path: string) => Document
   renderError: NonNullable<Configuration['renderError']>
-  /** Builds a new instance from the keys in the database and swaps it in; requests under way keep theirs. */
+  /** Builds a new instance from the keys and claims in the database and swaps it in; requests under way keep theirs. */
   reload: () => Promise<void>
 }
 
@@ -50,6 +53,8 @@ export async function startOidc(ctx: Context, surroundings: Surroundings): Promi
   const issuer = new URL(config.issuer)
   const details = await compileDetailTypes(config.authorizationDetailsTypes)
   let instance: Instance
+  let begun = 0
+  let newest = 0
   const oidc: Oidc = {
     ctx,
     issuer,
@@ -63,7 +68,12 @@ export async function startOidc(ctx: Context, surroundings: Surroundings): Promi
     },
     renderError: pages.renderError,
     reload: async () => {
-      instance = await build(oidc, { ...surroundings, details })
+      const turn = ++begun
+      const built = await build(oidc, { ...surroundings, details })
+      // Of two at once the one that began later has read all that the other has.
+      if (turn < newest) return
+      newest = turn
+      instance = built
     }
   }
   await oidc.reload()
@@ -71,7 +81,11 @@ export async function startOidc(ctx: Context, surroundings: Surroundings): Promi
 }
 
 async function build(oidc: Oidc, surroundings: Surroundings & { details: DetailChecks }): Promise<Instance> {
-  const { provider, registry } = createProvider(oidc.ctx, await loadSigningKeys(oidc.ctx), surroundings)
+  const customClaims = createCustomClaims(await listClaimMappings(oidc.ctx.sql))
+  const { provider, registry } = createProvider(oidc.ctx, await loadSigningKeys(oidc.ctx), {
+    ...surroundings,
+    customClaims
+  })
   settleBeforeAnswer(oidc, provider)
   registerGrants(oidc, provider)
   reportFaults(oidc.ctx, provider)
@@ -82,7 +96,7 @@ async function build(oidc: Oidc, surroundings: Surroundings & { details: DetailC
   documents.set(protectedResourcePath, toDocument(protectedResourcePath, resource, oidc.headers))
   const keySet = documents.get(routes.jwks)
   const keys: VerificationKeys = keySet === undefined ? new Map() : readVerificationKeys(keySet)
-  return { provider, registry, callback: provider.callback(), documents, keys }
+  return { provider, registry, callback: provider.callback(), documents, keys, customClaims }
 }
 
 /** What the library would swallow: its own failures, with the request they belong to. An outage says when to come back. */

@@ -1,12 +1,12 @@
 // JWTs that we signed ourselves, read back: who may see them, and whether anybody still stands behind them.
 import { createPublicKey, type JsonWebKey, type KeyObject, verify } from 'node:crypto'
 import { hashToken } from '../lib/tokens.ts'
-import type { Actor } from './model.ts'
+import type { Actor, SignInFacts } from './model.ts'
 import type { Document } from './mount.ts'
 import type { Oidc } from './oidc.ts'
 import { findGrantStanding, findRevokedToken } from './standing-repository.ts'
 
-type Claims = { iss: string; sub: string; aud: string; exp: number; iat: number }
+type Claims = SignInFacts & { iss: string; sub: string; aud: string; exp: number; iat: number }
 
 /** @see RFC 9068 §2.2; `grant_id` is ours: the grant that the token lives and dies with, which a client's own has none of. */
 export type AccessTokenClaims = Claims & {

@@ -1,7 +1,7 @@
 // Tokens of ours that a client presents to be exchanged, read and found to be good.
 import type { AccessToken, ClientCredentials, Provider } from 'oidc-provider'
 import { isId } from '../lib/ids.ts'
-import { type Actor, isGrantStanding } from './model.ts'
+import { type Actor, isGrantStanding, type SignInFacts } from './model.ts'
 import type { Oidc } from './oidc.ts'
 import { areRegistered, findStanding, isJwt, readAccessToken, readOwnJwt } from './own-jwts.ts'
 import { findGrantOfClient } from './standing-repository.ts'
@@ -33,6 +33,7 @@ export type Presented = {
   /** Who acts already. */
   act: Actor | null
   mayAct: unknown
+  signIn: SignInFacts
   /** The key that it is bound to, by DPoP or by certificate. */
   boundTo: { jkt: string | undefined; x5t: string | undefined }
 }
@@ -54,6 +55,11 @@ export async function readPresented(
 const isPairwise = async ({ current }: Oidc, clientId: string): Promise<boolean> =>
   (await current().registry.clients.find(clientId))?.subjectType === 'pairwise'
 
+const signInOf = ({ acr, auth_time }: SignInFacts): SignInFacts => ({
+  ...(acr === undefined ? {} : { acr }),
+  ...(auth_time === undefined ? {} : { auth_time })
+})
+
 const split = (scope: string | undefined) => (scope === undefined || scope === '' ? [] : scope.split(' '))
 
 async function readStructured(oidc: Oidc, token: string): Promise<Presented | null> {
@@ -72,6 +78,7 @@ async function readStructured(oidc: Oidc, token: string): Promise<Presented | nu
     sessionUid: null,
     act: claims.act ?? null,
     mayAct: claims.may_act,
+    signIn: signInOf(claims),
     boundTo: { jkt: claims.cnf?.jkt, x5t: claims.cnf?.['x5t#S256'] }
   }
 }
@@ -84,7 +91,7 @@ async function readOpaque(oidc: Oidc, provider: Provider, value: string): Promis
   if (!token?.isValid || stored === null || stored === undefined) return null
   if (stored.grantId !== null && !isGrantStanding(stored.grant, oidc.ctx.now())) return null
   const { clientId, grantId, sessionUid } = stored
-  const extra = (token.extra ?? {}) as { sub?: string; act?: Actor; may_act?: unknown }
+  const extra = (token.extra ?? {}) as SignInFacts & { sub?: string; act?: Actor; may_act?: unknown }
   const accountId = 'accountId' in token ? token.accountId : null
   const subject = accountId ?? extra.sub ?? clientId
   if (!(await areRegistered(oidc, accountId === null ? [clientId, subject] : [clientId]))) return null
@@ -101,6 +108,7 @@ async function readOpaque(oidc: Oidc, provider: Provider, value: string): Promis
     sessionUid,
     act: extra.act ?? null,
     mayAct: extra.may_act,
+    signIn: signInOf(extra),
     boundTo: { jkt: token.jkt, x5t: token['x5t#S256'] }
   }
 }
@@ -113,7 +121,7 @@ async function readIdToken(oidc: Oidc, token: string): Promise<Presented | null>
   const { sub: accountId, aud: clientId, iat: issuedAt, exp: expiresAt } = claims
   const client =
     typeof clientId === 'string' ? await oidc.current().registry.clients.find(clientId) : undefined
-  if (client === undefined || client.subjectType === 'pairwise' || !isId(accountId)) return null
+  if (client === undefined || !isId(accountId)) return null
   const now = oidc.ctx.now()
   const grant = await findGrantOfClient(oidc.ctx.sql, { accountId, clientId, issuedAt, now })
   if (grant === null) return null
@@ -130,6 +138,7 @@ async function readIdToken(oidc: Oidc, token: string): Promise<Presented | null>
     sessionUid: null,
     act: null,
     mayAct: (claims as { may_act?: unknown }).may_act,
+    signIn: signInOf(claims),
     boundTo: { jkt: undefined, x5t: undefined }
   }
 }

@@ -1,6 +1,6 @@
 // Builds oidc-provider from the settings and the signing keys. A changed key set means a new instance, swapped in whole.
 import { type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-provider'
-import { authMethods, responseTypes } from '../clients/model.ts'
+import { authMethods, openidScopes, responseTypes } from '../clients/model.ts'
 import type { Config } from '../config/schema.ts'
 import type { Context } from '../context.ts'
 import { acrLevels } from '../credentials/proof-model.ts'
@@ -14,8 +14,12 @@ import { toSeconds } from '../sessions/model.ts'
 import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
 import { deferLogoutTokens } from './back-channel-logout.ts'
-import { claimsByScope, createFindAccount } from './claims.ts'
+import { createCiba, requestSeconds } from './ciba.ts'
+import { claimsWith, createFindAccount } from './claims.ts'
+import type { CustomClaims } from './custom-claims.ts'
+import { fillScope } from './default-scope.ts'
 import { completeDeviceFlow, deviceFlow } from './device-flow.ts'
+import { createExtraClaims } from './extra-claims.ts'
 import { fapi, isFapi } from './fapi.ts'
 import {
   accessTokenSeconds,
@@ -28,7 +32,6 @@ import { mayIntrospect } from './model.ts'
 import { createMtls } from './mtls.ts'
 import { createPairwiseIdentifier } from './pairwise.ts'
 import { createInteractionPolicy, createLoadExistingGrant } from './policy.ts'
-import { authenticationFacts } from './protected-resource.ts'
 import {
   createRegistry,
   ownMetadata,
@@ -45,7 +48,8 @@ import {
   enabledAlgs,
   signedResponseDefaults
 } from './signed-messages.ts'
-import { exchangedClaims, nameOrigin } from './token-origin.ts'
+import { addToIdTokens, createTokenHook } from './token-hook.ts'
+import { nameOrigin } from './token-origin.ts'
 
 /** Where the protocol's endpoints are. */
 export const routes = {
@@ -58,7 +62,8 @@ export const routes = {
   end_session: '/session/end',
   pushed_authorization_request: '/par',
   device_authorization: '/device/auth',
-  code_verification: '/device'
+  code_verification: '/device',
+  backchannel_authentication: '/backchannel'
 }
 
 /** Where applications register themselves: ours, since the library's knows nothing of our checks. */
@@ -77,13 +82,20 @@ export type ProtocolPages = {
   renderSignedOut: (ctx: KoaContextWithOIDC) => Promise<void>
 }
 
+export type ProviderParts = {
+  pages: ProtocolPages
+  lookups: Sql
+  details: DetailChecks
+  customClaims: CustomClaims
+}
+
 export type ProviderInstance = { provider: Provider; registry: Registry }
 
 /** `keys` in the key store's order: the first that fits signs. */
 export function createProvider(
   ctx: Context,
   keys: PrivateJwk[],
-  { pages, lookups, details }: { pages: ProtocolPages; lookups: Sql; details: DetailChecks }
+  { pages, lookups, details, customClaims }: ProviderParts
 ): ProviderInstance {
   const { config, now } = ctx
   const secure = config.issuer.startsWith('https:')
@@ -92,21 +104,24 @@ export function createProvider(
     lookups,
     now,
     ...config,
+    memberships: customClaims.memberships,
     graceSecondsOf: async clientId => graceSeconds(config, await instance.registry?.clients.find(clientId))
   }
+  const hook = createTokenHook(ctx)
+  const extraClaims = createExtraClaims(ctx, { lookups, customClaims, hook })
   const provider = new Provider(config.issuer, {
     adapter: createAdapter(storage) as never,
     jwks: { keys: keys as never },
     routes,
     discovery: ownDiscovery(config),
-    claims: claimsByScope,
-    scopes: ['openid', 'profile', 'email', 'address', 'phone', 'offline_access'],
+    claims: claimsWith(customClaims),
+    scopes: [...openidScopes, ...Object.keys(customClaims.scopes)],
     // `none` is what our own account pages ask with: a session is all that they need.
     responseTypes: [...(config.conformance ? responseTypes : ['code' as const]), 'none'],
     acrValues: [...acrLevels],
     subjectTypes: ['public', 'pairwise'],
     pairwiseIdentifier: createPairwiseIdentifier(config),
-    findAccount: createFindAccount(lookups),
+    findAccount: createFindAccount(lookups, customClaims),
     loadExistingGrant: createLoadExistingGrant(lookups, () => provider),
     interactions: {
       policy: createInteractionPolicy(),
@@ -131,6 +146,8 @@ export function createProvider(
     },
     extraClientMetadata: { properties: ownMetadata },
     clientAuthMethods: [...authMethods],
+    // Not an extra one: the one place where the library lets a parameter be filled in once the resources are known.
+    extraParams: { scope: fillScope },
     enabledJWA: enabledAlgs,
     assertJwtClientAuthClaimsAndHeader: createAssertionCheck(ctx),
     pkce: { required: (_ctx, client) => needsPkce(client as RegisteredClient, config) },
@@ -144,6 +161,7 @@ export function createProvider(
       },
       revocation: { enabled: true },
       deviceFlow: deviceFlow(pages),
+      ciba: createCiba(ctx),
       dPoP: {
         enabled: true,
         nonceSecret: deriveKey(config.encryptionKey, 'dpop nonces'),
@@ -180,7 +198,7 @@ export function createProvider(
     // `null` is what any sandboxed page may call itself, and what URL calls an app's own scheme: nobody's origin.
     clientBasedCORS: (_ctx, origin, client) =>
       origin !== 'null' && (client.redirectUris ?? []).some(uri => URL.parse(uri)?.origin === origin),
-    extraTokenClaims: koa => ({ ...authenticationFacts(koa), ...exchangedClaims() }),
+    extraTokenClaims: extraClaims.forToken,
     ttl: lifetimes(ctx),
     // Key sets, sector identifiers, notices: all through the guard.
     fetch: (url, options) => fetchOutbound(config, url as string, options as OutboundOptions),
@@ -188,10 +206,11 @@ export function createProvider(
   })
   // Our mount sets the forwarded headers from the issuer and nothing else reaches them.
   provider.proxy = true
-  instance.registry = createRegistry(ctx, provider)
+  instance.registry = createRegistry(ctx, provider, Object.keys(customClaims.scopes))
   takeReplayMarksAtOnce(provider, ctx)
   deferLogoutTokens(provider)
   completeDeviceFlow(provider)
+  if (hook !== null) addToIdTokens(provider, hook, extraClaims.factsForIdToken)
   return { provider, registry: instance.registry }
 }
 
@@ -208,6 +227,7 @@ function lifetimes({ config, now }: Context): NonNullable<Configuration['ttl']> 
       token.resourceServer?.accessTokenTTL ?? accessTokenSeconds(config, client),
     AuthorizationCode: 60,
     DeviceCode: config.deviceCodeLifetimeSeconds,
+    BackchannelAuthenticationRequest: requestSeconds,
     IdToken: (_ctx, _token, client) => idTokenSeconds(config, client),
     Interaction: config.interactionLifetimeSeconds,
     Grant: (koa, grant) => grantSeconds(config, grant.client ?? koa?.oidc.client),

@@ -16,13 +16,17 @@ export type RegisteredClients = {
   rowOf: (client: RegisteredClient) => Client | undefined
 }
 
-export function createRegisteredClients(ctx: Context, model: ClientModel): RegisteredClients {
+export function createRegisteredClients(
+  ctx: Context,
+  model: ClientModel,
+  customScopes: string[]
+): RegisteredClients {
   const key = clientSecretKey(ctx.config)
   const rows = new WeakMap<RegisteredClient, Client>()
   const toLibrary = (row: Client): RegisteredClient => {
     const narrow = narrowed(row, ctx.config)
     const client = new model({
-      ...protocolMetadata(narrow, key),
+      ...protocolMetadata(narrow, key, customScopes),
       registered_scope: narrow.scope,
       registered_by: row.registeredBy
     })

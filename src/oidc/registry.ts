@@ -113,10 +113,10 @@ export type ClientModel = {
 }
 
 /** Gives the library clients from our cache, and a comparison for secrets of which only the hash is kept. */
-export function createRegistry(ctx: Context, provider: Provider): Registry {
+export function createRegistry(ctx: Context, provider: Provider, customScopes: string[]): Registry {
   const key = clientSecretKey(ctx.config)
   const model = provider.Client as unknown as ClientModel
-  const registered = createRegisteredClients(ctx, model)
+  const registered = createRegisteredClients(ctx, model, customScopes)
   const documents = ctx.config.clientIdMetadata.enabled ? createClientDocuments(ctx) : null
   const clients = createCache(ctx.now, async id => {
     if (id === ownClientId) return new model(accountClientMetadata(ctx.config))
@@ -128,7 +128,10 @@ export function createRegistry(ctx: Context, provider: Provider): Registry {
     const row = id.includes('\0') ? null : await findClient(ctx.sql, id)
     if (row === null) return undefined
     return row.registeredBy === 'operator'
-      ? limitKeyRequests(ctx, new model({ ...protocolMetadata(row, key), registered_scope: row.scope }))
+      ? limitKeyRequests(
+          ctx,
+          new model({ ...protocolMetadata(row, key, customScopes), registered_scope: row.scope })
+        )
       : registered.toLibrary(row)
   })
   model.find = async id => {

@@ -1,9 +1,10 @@
 // SQL for grants, tokens and the protocol's short-lived things; interaction-repository.ts has sign-ins and consents.
-// Reads give in one statement all that the request will ask for next (read-only joins of accounts, sessions and
-// session_clients); writes are parts of a batch.
+// Reads give in one statement all that the request will ask for next (read-only joins of accounts, sessions,
+// session_clients, roles and groups); writes are parts of a batch.
 import { type AccountFacts, accountFactsColumn } from '../accounts/facts-model.ts'
 import type { Value, Write } from '../db/batch.ts'
 import type { Sql } from '../db/connect.ts'
+import { type Memberships, membershipsColumn } from '../roles/membership-model.ts'
 import type { Payload, StoredToken } from './model.ts'
 
 const sessionFacts = `case when s.uid is null then null else
@@ -18,9 +19,13 @@ const withContext = `
   left join session_clients sc on sc.session_uid = t.session_uid and sc.client_id = coalesce(g.client_id, t.client_id)
   where t.account_id is null or (a.disabled_at is null and t.created_at >= a.tokens_valid_from)`
 
-const findTokenText = `
+/** What is told of a person: their roles and groups only where some mapping tells of them. */
+const personColumns = (memberships: boolean) =>
+  memberships ? `${accountFactsColumn}, ${membershipsColumn}` : accountFactsColumn
+
+const findTokenText = (memberships: boolean) => `
   select t.kind, t.payload, t.consumed_at, t.successor_sealed, t.expires_at, t.grant_id, t.client_id, t.session_uid,
-    g.payload as grant, ${accountFactsColumn}, ${sessionFacts}
+    g.payload as grant, ${personColumns(memberships)}, ${sessionFacts}
   from (
     select 'RefreshToken' as kind, payload, consumed_at, successor_sealed, created_at, expires_at, grant_id, account_id, client_id, session_uid
     from refresh_tokens where id_hash = $1
@@ -29,25 +34,27 @@ const findTokenText = `
     from access_tokens where id_hash = $1
   ) t ${withContext}`
 
-const findCodeText = `
+const findCodeText = (memberships: boolean) => `
   select t.model as kind, t.payload, t.consumed_at, null as successor_sealed, t.expires_at, t.grant_id, t.client_id, t.session_uid,
-    g.payload as grant, ${accountFactsColumn}, ${sessionFacts}
+    g.payload as grant, ${personColumns(memberships)}, ${sessionFacts}
   from (select * from oidc_artifacts where id_hash = $1 and model = 'AuthorizationCode') t ${withContext}`
 
-export type Moments = { now: Date; loginAfter: Date }
+const tokenTexts = { plain: findTokenText(false), withMemberships: findTokenText(true) }
+const codeTexts = { plain: findCodeText(false), withMemberships: findCodeText(true) }
+
+/** `memberships`: roles and groups are read along. */
+export type Moments = { now: Date; loginAfter: Date; memberships?: boolean }
 
 /** An opaque access token or a refresh token, whichever it is. Expired ones too: reuse must be told from nonsense. */
 export async function findToken(sql: Sql, idHash: Buffer, at: Moments): Promise<StoredToken | null> {
-  const [row] = await sql.unsafe<StoredToken[]>(findTokenText, [idHash, at.now, at.loginAfter], {
-    prepare: true
-  })
+  const text = at.memberships ? tokenTexts.withMemberships : tokenTexts.plain
+  const [row] = await sql.unsafe<StoredToken[]>(text, [idHash, at.now, at.loginAfter], { prepare: true })
   return row ?? null
 }
 
 export async function findCode(sql: Sql, idHash: Buffer, at: Moments): Promise<StoredToken | null> {
-  const [row] = await sql.unsafe<StoredToken[]>(findCodeText, [idHash, at.now, at.loginAfter], {
-    prepare: true
-  })
+  const text = at.memberships ? codeTexts.withMemberships : codeTexts.plain
+  const [row] = await sql.unsafe<StoredToken[]>(text, [idHash, at.now, at.loginAfter], { prepare: true })
   return row ?? null
 }
 
@@ -56,13 +63,19 @@ export async function findGrant(sql: Sql, id: string): Promise<Payload | null> {
   return row?.payload ?? null
 }
 
-export async function findAccountFacts(sql: Sql, id: string): Promise<AccountFacts | null> {
-  const [row] = await sql.unsafe<{ account: AccountFacts }[]>(
-    `select ${accountFactsColumn} from accounts a where a.id = $1 and a.disabled_at is null`,
+export type AccountRow = { account: AccountFacts; memberships?: Memberships }
+
+export async function findAccountFacts(
+  sql: Sql,
+  id: string,
+  { memberships = false }: { memberships?: boolean } = {}
+): Promise<AccountRow | null> {
+  const [row] = await sql.unsafe<AccountRow[]>(
+    `select ${personColumns(memberships)} from accounts a where a.id = $1 and a.disabled_at is null`,
     [id],
     { prepare: true }
   )
-  return row?.account ?? null
+  return row ?? null
 }
 
 export type Artifact = { payload: Payload; consumedAt: Date | null; expiresAt: Date }

@@ -40,7 +40,13 @@ export function requestedDetails({ oidc }: KoaContextWithOIDC): AuthorizationDet
   return typeof text === 'string' ? (JSON.parse(text) as AuthorizationDetail[]) : []
 }
 
-/** The library's feature. */
+/** Where nobody would be shown the details there are none. */
+const routeProblem = ({ oidc }: KoaContextWithOIDC): string | null =>
+  ['device_authorization', 'backchannel_authentication'].includes(oidc.route)
+    ? 'can be asked for at the authorization endpoint only'
+    : null
+
+/** The library's feature. Which types a client may ask for is in its registration, and none where that names none. */
 export const createRichAuthorization = (checks: DetailChecks) =>
   ({
     enabled: checks.size > 0,
@@ -48,14 +54,9 @@ export const createRichAuthorization = (checks: DetailChecks) =>
       [...checks].map(([type, check]) => [
         type,
         {
-          validate: async (ctx, detail, client) => {
-            const problem = requestProblem(
-              ctx,
-              client.authorizationDetailsTypes,
-              detail as AuthorizationDetail
-            )
-            const fault =
-              problem ?? displayProblem(detail as AuthorizationDetail) ?? check(detail as AuthorizationDetail)
+          validate: async (ctx, detail) => {
+            const asked = detail as AuthorizationDetail
+            const fault = routeProblem(ctx) ?? displayProblem(asked) ?? check(asked)
             if (fault !== null) throw new errors.InvalidAuthorizationDetails(`${type}: ${fault}`)
           }
         }
@@ -78,15 +79,3 @@ export const createRichAuthorization = (checks: DetailChecks) =>
     },
     authorizationDetailsForIntrospection: async (_ctx, token) => token.rar
   }) satisfies NonNullable<Configuration['features']>['richAuthorizationRequests']
-
-/** Registration names the types that a client may ask for; where nobody would be shown the details there are none. */
-function requestProblem(
-  { oidc }: KoaContextWithOIDC,
-  allowed: readonly string[] | undefined,
-  { type }: AuthorizationDetail
-): string | null {
-  if (allowed?.includes(type) !== true) return 'is not a type that this client is registered for'
-  return ['device_authorization', 'backchannel_authentication'].includes(oidc.route)
-    ? 'can be asked for at the authorization endpoint only'
-    : null
-}

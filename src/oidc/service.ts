@@ -175,6 +175,7 @@ function consentNeeded(
     : { scopes: [], claims: [], resources: {}, details: wanted.details }
 }
 
+/** An application as people are shown it. */
 export function describeClient(client: RegisteredClient, redirectUri: string | null): InteractionClient {
   return {
     clientId: client.clientId,
@@ -256,7 +257,7 @@ export async function finishInteraction(
       const { clientId } = interaction.client
       also = [
         ...also,
-        ...(await documentWrites(oidc, interaction.client)),
+        ...documentWrites(oidc, client),
         upsertConsent(finish.accountId, clientId, agreed, oidc.ctx.now())
       ]
     }
@@ -271,13 +272,10 @@ export async function finishInteraction(
   })
 }
 
-/** The row that grant and consent refer to, of an application that only its document describes. */
-async function documentWrites(oidc: Oidc, { clientId, registeredBy }: InteractionClient): Promise<Write[]> {
-  if (registeredBy !== 'client_id_metadata_document') return []
-  const { clients, registered } = oidc.current().registry
-  const client = await clients.find(clientId)
-  const row = client && registered.rowOf(client)
-  return row === undefined ? [] : [documentClientWrite(oidc.ctx, row)]
+/** The row that grant and consent refer to, of an application that only its document describes; nothing for others. */
+export function documentWrites(oidc: Oidc, client: RegisteredClient): Write[] {
+  const row = oidc.current().registry.registered.rowOf(client)
+  return row?.registeredBy === 'client_id_metadata_document' ? [documentClientWrite(oidc.ctx, row)] : []
 }
 
 /** Ends the interaction with access_denied. Answers with the URL that the browser goes to next. */

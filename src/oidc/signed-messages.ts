@@ -25,7 +25,7 @@ export const enabledAlgs = {
   authorizationSigningAlgValues: [...signingAlgs],
   requestObjectSigningAlgValues: [...clientAlgs],
   clientAuthSigningAlgValues: [...clientAlgs, 'HS256'],
-  dPoPSigningAlgValues: ['ES256', 'EdDSA'],
+  dPoPSigningAlgValues: ['ES256', 'EdDSA', 'Ed25519'],
   idTokenEncryptionAlgValues: encryption.algs,
   idTokenEncryptionEncValues: encryption.encs,
   userinfoEncryptionAlgValues: encryption.algs,

@@ -1,5 +1,5 @@
 // Tokens, codes and grants: issued by one batch at the end of a request, taken once, revoked by grant.
-import { errors } from 'oidc-provider'
+import { type AdapterPayload, errors } from 'oidc-provider'
 import type { Write } from '../db/batch.ts'
 import { hashToken } from '../lib/tokens.ts'
 import { fromSeconds, type SessionPayload, toSeconds } from '../sessions/model.ts'
@@ -19,6 +19,7 @@ import {
   insertAccessToken,
   insertArtifact,
   insertRefreshToken,
+  type TokenRow,
   upsertGrant
 } from './repository.ts'
 import { consumeWithSuccessor, LostRotation, openSuccessor } from './rotation.ts'
@@ -29,7 +30,10 @@ function keepContext(token: StoredToken | null, now: Date): StoredToken | null {
   const unit = currentUnit()
   if (token === null) return null
   if (token.grantId !== null) unit.grants.set(token.grantId, Promise.resolve(token.grant))
-  if (token.account !== null) unit.accounts.set(token.account.id, token.account)
+  if (token.account !== null) {
+    unit.accounts.set(token.account.id, token.account)
+    if (token.memberships) unit.memberships.set(token.account.id, token.memberships)
+  }
   if (token.sessionUid !== null) unit.joinedSessions.set(token.sessionUid, joinedSession(token, now))
   return token
 }
@@ -150,6 +154,17 @@ const alreadyUsed = (model: string): Error =>
     ? new errors.InvalidRequestUri('request_uri is invalid, expired, or was already used')
     : new errors.InvalidGrant(`${model} was already used`)
 
+/**
+ * A pushed request is taken when the sign-in that began with it ends, and so is remembered until then: in two tabs it
+ * began two of them, of which one may end.
+ */
+const remembered = (
+  { interactionLifetimeSeconds }: Storage,
+  model: string,
+  { exp = 0 }: AdapterPayload
+): Partial<TokenRow> =>
+  model === 'PushedAuthorizationRequest' ? { expiresAt: fromSeconds(exp + interactionLifetimeSeconds) } : {}
+
 /** Codes and pushed requests. */
 export const artifacts: Part = (storage, model) => ({
   find: async id => {
@@ -159,7 +174,14 @@ export const artifacts: Part = (storage, model) => ({
       : { ...artifact.payload, jti: id, ...(isReuse(artifact.consumedAt) ? { consumed: true } : {}) }
   },
   upsert: async (id, payload) =>
-    issue(insertArtifact({ ...toRow(storage, id, payload), kind: model, userCodeHash: null })),
+    issue(
+      insertArtifact({
+        ...toRow(storage, id, payload),
+        ...remembered(storage, model, payload),
+        kind: model,
+        userCodeHash: null
+      })
+    ),
   consume: async id => {
     const unit = currentUnit()
     unit.consumption = consumeArtifact(model, hashToken(id), storage.now)

@@ -181,9 +181,9 @@ async function issue(
     issuedTokenType
   }: { token: Token; subject: Presented; act: Actor | null; issuedTokenType: string }
 ): Promise<object> {
-  const { grantId, sessionUid, accountId } = subject
+  const { grantId, sessionUid, accountId, signIn } = subject
   const subjectClientId = accountId === null ? subject.subject : null
-  currentUnit().exchange = { grantId, sessionUid, subjectClientId, act }
+  currentUnit().exchange = { grantId, sessionUid, subjectClientId, act, signIn }
   ctx.oidc.entity(token.kind as 'AccessToken', token as never)
   return buildTokenResponse(ctx.oidc.provider, {
     accessToken: await token.save(),

@@ -1,5 +1,6 @@
 // What an access token says of where it comes from.
 import type { AccessToken, ClientCredentials, KoaContextWithOIDC } from 'oidc-provider'
+import type { SignInFacts } from './model.ts'
 import { currentUnit } from './unit-of-work.ts'
 
 type Parts = { payload: Record<string, unknown> }
@@ -19,10 +20,14 @@ export function nameOrigin(
   if (exchange?.subjectClientId) payload.sub = exchange.subjectClientId
 }
 
-/** For the library's `extraTokenClaims`: who acts, and the client that is spoken for. @see RFC 8693 §4.1 */
-export function exchangedClaims(): { act?: object; sub?: string } | undefined {
+/** For the library's `extraTokenClaims`: who acts, how the person signed in, and the client that is spoken for. @see RFC 8693 §4.1 */
+export function exchangedClaims(): (SignInFacts & { act?: object; sub?: string }) | undefined {
   const { exchange } = currentUnit()
   if (exchange === null) return undefined
-  const { act, subjectClientId } = exchange
-  return { ...(act === null ? {} : { act }), ...(subjectClientId === null ? {} : { sub: subjectClientId }) }
+  const { act, signIn, subjectClientId } = exchange
+  return {
+    ...signIn,
+    ...(act === null ? {} : { act }),
+    ...(subjectClientId === null ? {} : { sub: subjectClientId })
+  }
 }

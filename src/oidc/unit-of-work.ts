@@ -2,12 +2,15 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { AccountFacts } from '../accounts/facts-model.ts'
 import type { RequestFacts } from '../context.ts'
+import type { Acr } from '../credentials/proof-model.ts'
 import { runBatch, type Write } from '../db/batch.ts'
 import type { Sql } from '../db/connect.ts'
+import type { Memberships } from '../roles/membership-model.ts'
 import type { LogoutReceiver, SessionPayload, StoredSession } from '../sessions/model.ts'
-import type { Exchange, Payload, StoredInteraction, StoredToken } from './model.ts'
+import type { Consent, Exchange, Payload, StoredInteraction, StoredToken } from './model.ts'
 import type { ArtifactRow } from './repository.ts'
 import type { Rotation } from './rotation.ts'
+import type { AddedClaims } from './token-hook.ts'
 
 /** `onMiss`: the error to answer with when the write hit no row because somebody else was first. */
 type QueuedWrite = { write: Write; onMiss?: () => Error }
@@ -24,6 +27,8 @@ export type UnitOfWork = {
   grants: Map<string, Promise<Payload | null>>
   interactions: Map<string, Promise<StoredInteraction | null>>
   accounts: Map<string, AccountFacts>
+  /** Roles and groups of accounts, where they were read. */
+  memberships: Map<string, Memberships>
   sessions: Map<string, StoredSession>
   /** Sessions found by their cookie: its value to their uid. */
   sessionUids: Map<string, string>
@@ -37,6 +42,8 @@ export type UnitOfWork = {
   consumption: Write | null
   /** A device code that this request moves on, and what is written of it in the end. */
   deviceCode: DeviceCodeUse | null
+  /** What a backchannel authentication request asks the person for. */
+  backchannel: { wanted: Consent; acr: Acr | null } | null
   /** The mark of a form of ours that stands for one of the library's; null where the library's own is asked for. */
   formSecret: string | null
   /** A refresh token that this request uses. */
@@ -54,6 +61,8 @@ export type UnitOfWork = {
   loggedOut: ({ accountId: string } & LogoutReceiver)[]
   /** What the token of this request is made from, where it is made by exchange. */
   exchange: Exchange | null
+  /** The token hook's answer, once it was asked. */
+  addedClaims: Promise<AddedClaims> | null
 }
 
 const current = new AsyncLocalStorage<UnitOfWork>()
@@ -65,6 +74,7 @@ export const createUnit = (startedAt: Date): UnitOfWork => ({
   grants: new Map(),
   interactions: new Map(),
   accounts: new Map(),
+  memberships: new Map(),
   sessions: new Map(),
   sessionUids: new Map(),
   joinedSessions: new Map(),
@@ -72,6 +82,7 @@ export const createUnit = (startedAt: Date): UnitOfWork => ({
   issuing: [],
   consumption: null,
   deviceCode: null,
+  backchannel: null,
   formSecret: null,
   rotation: null,
   successor: null,
@@ -80,7 +91,8 @@ export const createUnit = (startedAt: Date): UnitOfWork => ({
   deviceHash: null,
   revokedGrants: new Set(),
   loggedOut: [],
-  exchange: null
+  exchange: null,
+  addedClaims: null
 })
 
 /** Runs `work` with its own unit; the adapter finds it by `currentUnit`. */

@@ -8,7 +8,7 @@ import { fromSeconds, toSeconds } from '../sessions/model.ts'
 import { issuerKeySet } from './issuer-keys.ts'
 import { insertReplayMark } from './repository.ts'
 
-const algorithms = ['ES256', 'ES384', 'RS256', 'PS256', 'EdDSA']
+const algorithms = ['ES256', 'ES384', 'RS256', 'PS256', 'EdDSA', 'Ed25519']
 /** Clocks of others may be off by so much. */
 const toleranceSeconds = 30
 const longestAssertionSeconds = 3600
@@ -84,8 +84,7 @@ async function verify(ctx: Context, workload: Workload, assertion: string): Prom
       algorithms,
       issuer: workload.issuer,
       currentDate: ctx.now(),
-      clockTolerance: toleranceSeconds,
-      requiredClaims: ['exp']
+      clockTolerance: toleranceSeconds
     })
     // A token of another kind, as an access token, says so (RFC 8725 §3.11).
     return (protectedHeader.typ ?? 'JWT').toUpperCase() === 'JWT' ? payload : 'of_another_type'

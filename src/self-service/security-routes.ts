@@ -46,6 +46,7 @@ function mountOverview({ page }: AccountPages): void {
       authenticators,
       devices,
       mailSignIn: ctx.config.mailSignIn,
+      approvals: ctx.config.ciba,
       signals: tellsAuthenticators(notice) ? signalsOf(ctx.config, account, passkeys) : null
     })
   })

@@ -29,6 +29,8 @@ export type SecurityData = SignedIn & {
   authenticators: ListedAuthenticator[]
   devices: ListedDevice[]
   mailSignIn: boolean
+  /** Applications may ask for approvals here. */
+  approvals: boolean
   /** What authenticators are told after a change; null: nothing. */
   signals: Signals | null
 }
@@ -42,6 +44,7 @@ const passwordAlone: SecurityData = {
   authenticators: [],
   devices: [{ ...sampleDevice, trustedUntil: null }],
   mailSignIn: false,
+  approvals: false,
   signals: null
 }
 const everything: SecurityData = {
@@ -59,7 +62,8 @@ const everything: SecurityData = {
       current: false
     }
   ],
-  mailSignIn: true
+  mailSignIn: true,
+  approvals: true
 }
 
 export const securityPage = definePage<SecurityData>(

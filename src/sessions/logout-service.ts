@@ -2,7 +2,7 @@
 import { type Context, inTransaction } from '../context.ts'
 import type { JobHandler } from '../jobs/model.ts'
 import type { LogoutReceiver } from './model.ts'
-import { deleteSessionsOfAccount } from './repository.ts'
+import { deleteSessionClientsOfAccount, deleteSessionsOfAccount } from './repository.ts'
 
 export type Logout = { accountId: string; receivers: LogoutReceiver[] }
 export type LogoutNotice = { accountId: string } & LogoutReceiver
@@ -29,6 +29,15 @@ export async function endSessions(
     accountId,
     receivers: await deleteSessionsOfAccount(tx.sql, { accountId, except })
   })
+}
+
+/** Takes an application out of all of an account's browser sessions, which go on, and has it told. */
+export async function endClientSessions(
+  tx: Context,
+  { accountId, clientId }: { accountId: string; clientId: string }
+): Promise<void> {
+  const receivers = await deleteSessionClientsOfAccount(tx.sql, { accountId, clientId })
+  await announceLogout(tx, { accountId, receivers })
 }
 
 /** A job for each application, so that one that does not answer holds up no other. */

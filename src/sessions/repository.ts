@@ -115,6 +115,22 @@ export async function deleteSessionsOfAccount(
     join clients c on c.client_id = sc.client_id and c.other_metadata ? 'backchannel_logout_uri'`
 }
 
+/** Removes an application from an account's sessions; answers as `deleteSessionsOfAccount`. */
+export async function deleteSessionClientsOfAccount(
+  sql: Sql,
+  { accountId, clientId }: { accountId: string; clientId: string }
+): Promise<LogoutReceiver[]> {
+  // (read-only join of clients)
+  return await sql<LogoutReceiver[]>`
+    with ended as (
+      delete from session_clients
+      where client_id = ${clientId} and session_uid in (select uid from sessions where account_id = ${accountId})
+      returning client_id, sid
+    )
+    select ended.client_id, ended.sid
+    from ended join clients c on c.client_id = ended.client_id and c.other_metadata ? 'backchannel_logout_uri'`
+}
+
 /**
  * Moves a session's proof to `at`, if it still counted with the cut-off at `validFrom`; false: it is over, or another
  * account's.

@@ -42,7 +42,10 @@ t.test('an application is registered, listed and removed; its secret is printed 
   t.equal(added.out.split(secret).length, 2, 'once')
 
   const listed = await command('clients', 'list')
-  t.match(listed.out, /^shop +Shop +client_secret_basic +authorization_code refresh_token +yes$/m)
+  t.match(
+    listed.out,
+    /^shop +Shop +client_secret_basic +authorization_code refresh_token +yes +the operator$/m
+  )
   t.notMatch(listed.out, secret)
   const json = await command('clients', 'list', '--json')
   t.match(JSON.parse(json.out), [{ client_id: 'shop', redirect_uris: { length: 2 }, first_party: true }])
@@ -181,6 +184,47 @@ t.test('resources are registered, listed and removed', async t => {
   t.match(await command('resources', 'add', 'urn:x:y', '--lifetime-seconds', 'soon'), { code: 2 })
   t.match(await command('resources', 'remove', 'urn:shop:api'), { code: 0 })
   t.match(await command('resources', 'remove', 'urn:shop:api'), { code: 1 })
+})
+
+t.test('claims are filled in, listed and removed', async t => {
+  const { command } = await installation(t)
+  const added = await command(
+    ...['claims', 'add', 'department', '--from', 'profile:department', '--scope', 'org', '--in', 'id_token'],
+    ...['--in', 'userinfo', '--description', 'See where you work', '--json']
+  )
+  const mapping = JSON.parse(added.out)
+  t.match(mapping, {
+    claim: 'department',
+    source: 'profile',
+    path: 'department',
+    scope: 'org',
+    client_id: null,
+    destinations: ['id_token', 'userinfo'],
+    description: 'See where you work'
+  })
+  t.match(await command('claims', 'add', 'tenant', '--value', '{"id": 7}'), {
+    code: 0,
+    out: /^Added tenant: /
+  })
+  t.match(await command('claims', 'add', 'groups', '--from', 'groups'), { code: 0 })
+  const list = (await command('claims', 'list')).out
+  t.match(list, /^\S+ +department +profile:department +org +any +id_token userinfo$/m)
+  t.match(list, /^\S+ +tenant +\{"id":7\} +any +any +userinfo$/m)
+  t.match(await command('claims', 'remove', mapping.id), { code: 0, out: 'Removed department.' })
+  t.match(await command('claims', 'remove', mapping.id), { code: 1 })
+  t.match(await command('claims', 'remove', 'x'), { code: 1 })
+
+  t.match(await command('claims', 'add', 'email', '--value', '"a@b.example"'), {
+    code: 1,
+    err: /meaning of its own/
+  })
+  t.match(await command('claims', 'add', 'a', '--from', 'elsewhere'), {
+    code: 1,
+    err: /source must be one of/
+  })
+  t.match(await command('claims', 'add', 'a'), { code: 2 })
+  t.match(await command('claims', 'add', 'a', '--from', 'roles', '--value', '1'), { code: 2 })
+  t.match(await command('claims', 'add', 'a', '--value', 'no JSON'), { code: 2 })
 })
 
 t.test('keys are rotated step by step, or at once', async t => {

@@ -260,9 +260,10 @@ t.test('TOK-6: of tokens that register and manage, the database has hashes alone
 
 t.test('the operator makes, lists and removes them at the command line', async t => {
   const { config } = tokens.app.ctx
-  const run = async (...words: string[]) => {
+  const run = async (...words: string[]) => await runWords('registration-tokens', ...words)
+  const runWords = async (...words: string[]) => {
     const [out, err]: [string[], string[]] = [[], []]
-    const code = await runCommandLine(['registration-tokens', ...words], {
+    const code = await runCommandLine(words, {
       environment: {
         DATABASE_URL: config.databaseUrl ?? '',
         ENCRYPTION_KEY: Buffer.from(config.encryptionKey).toString('base64'),
@@ -277,7 +278,13 @@ t.test('the operator makes, lists and removes them at the command line', async t
   const added = await run('add', '--name', 'Build machine', '--uses', '2', '--json')
   t.equal(added.code, 0, added.err)
   const { id, token } = JSON.parse(added.out) as { id: string; token: string }
-  t.equal((await register(token)).status, 201)
+  const registration = await register(token)
+  t.equal(registration.status, 201)
+  const { client_id } = registration.body
+  t.match((await runWords('clients', 'list')).out, new RegExp(`^${client_id} .* no +itself$`, 'm'))
+  const adopted = await runWords('clients', 'update', client_id, '--first-party')
+  t.equal(adopted.code, 1)
+  t.match(adopted.err, `${client_id} was registered by itself`)
   const listed = await run('list')
   t.match(listed.out, new RegExp(`^${id} +Build machine +1 +\\d{4}-`, 'm'))
   t.notMatch(listed.out, token)

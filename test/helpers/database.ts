@@ -52,7 +52,7 @@ async function createFrom(
   t.teardown(async () => {
     await sql.end({ timeout: 1 })
     await asAdministrator(server, async sql => {
-      await sql.unsafe(`drop database if exists ${name} with (force)`)
+      await dropDatabase(sql, name)
     })
   })
   return { url, sql }
@@ -67,13 +67,22 @@ async function ensureTemplate(server: string): Promise<string> {
     if (await exists()) return
     await sql`select pg_advisory_lock(hashtext(${name}))`
     if (await exists()) return
-    await sql.unsafe(`drop database if exists ${draft} with (force)`)
+    await dropDatabase(sql, draft)
     await sql.unsafe(`create database ${draft}`)
     await prepareDatabase(onDatabase(server, draft), { log: silent, now: () => new Date() })
     await sql.unsafe(`alter database ${draft} allow_connections false`)
     await sql.unsafe(`alter database ${draft} rename to ${name}`)
   })
   return name
+}
+
+/**
+ * Without FORCE, which fails where autovacuum happens to be at work there: PostgreSQL lets superusers alone end that. A
+ * plain drop asks it to stop, and waits for it.
+ */
+async function dropDatabase(sql: Pool, name: string): Promise<void> {
+  await sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name} and usename = current_user`
+  await sql.unsafe(`drop database if exists ${name}`)
 }
 
 async function asAdministrator(server: string, work: (sql: Pool) => Promise<void>): Promise<void> {

@@ -6,6 +6,8 @@ export type DocumentServer = {
   url: string
   /** Paths that were asked for, in order. */
   asked: string[]
+  /** How many connections were made to it. */
+  connections: () => number
   /** How it answers from now on. */
   answer: (listener: RequestListener) => void
   close: () => Promise<void>
@@ -21,6 +23,8 @@ export async function startDocumentServer(
     asked.push(request.url ?? '')
     current(request, response)
   })
+  let connections = 0
+  server.on('connection', () => connections++)
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const close = async () => {
     server.closeAllConnections()
@@ -30,6 +34,7 @@ export async function startDocumentServer(
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     asked,
+    connections: () => connections,
     close,
     answer: next => {
       current = next

@@ -94,6 +94,7 @@ export async function redeem(
       expectedNonce: params.nonce ?? oauth.expectNoNonce,
       requireIdToken: true
     })
+    // The library trusts TLS for what comes from the token endpoint, unless asked.
     await oauth.validateApplicationLevelSignature(as, response, http)
     return tokens
   })

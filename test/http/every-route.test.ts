@@ -7,10 +7,11 @@ import { listRoutes } from '../helpers/routes.ts'
 import { type Service, startService } from '../helpers/service.ts'
 import type { Answer } from '../helpers/visitor.ts'
 
-const service = await startService(t)
+const service = await startService(t, { environment: { DYNAMIC_REGISTRATION: 'open' } })
 const production = await startService(t, {
   environment: {
     ISSUER: 'https://id.example.org',
+    DYNAMIC_REGISTRATION: 'token',
     SMTP_URL: 'smtp://127.0.0.1:1',
     DATABASE_URL: 'postgres://not-used.example/db'
   }

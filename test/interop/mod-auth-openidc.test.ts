@@ -212,6 +212,9 @@ t.test('Apache with mod_auth_openidc', { skip: !installed && 'it is not installe
       const [header = '', payload = '', signature = ''] = token.split('.')
       const off = `${header}.${payload}.${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`
       t.equal((await call(at, off)).status, 401, 'one character off')
+      await post(service, '/revoke', { token }, { client })
+      const after = (await call(at, token)).status
+      t.equal(after, at === first ? 401 : 200, 'taken back, whoever asks here knows it (RFC 7009 §2)')
     })
 
   t.notMatch(errors(), /exit signal|:(crit|alert|emerg)\]/, 'Apache is well')

@@ -1,19 +1,39 @@
-// oauth4webapi with the grants beside the code: a device, one token for another, a workload's token, and an application
-// that registers itself first.
+// oauth4webapi with the grants beside the code: a device, an approval elsewhere, one token for another, a workload's token,
+// and an application that registers itself first.
 import * as oauth from 'oauth4webapi'
 import t from 'tap'
 import { registerResource } from '../../src/clients/resource-service.ts'
 import { trustWorkload } from '../../src/clients/workload-service.ts'
+import { createMember } from '../helpers/account.ts'
+import { decideNewest, registerCaller } from '../helpers/approvals.ts'
 import { letIn } from '../helpers/devices.ts'
 import { back, grantType as exchangeGrant, front, registerParts, tokenType } from '../helpers/exchange.ts'
 import { startIssuer, subject } from '../helpers/issuer.ts'
 import { createParty, discover, errorOf, http, type Party, signIn } from '../helpers/oauth4webapi.ts'
 import { readJwt, registerPortal, signedInVisitor } from '../helpers/protocol.ts'
 import { startService } from '../helpers/service.ts'
+import { writeFiles } from '../helpers/tls.ts'
+
+const paymentType = {
+  title: 'Pay from your account',
+  schema: {
+    type: 'object',
+    properties: {
+      type: { const: 'payment' },
+      amount: { type: 'string', title: 'Amount' },
+      creditor: { type: 'string', title: 'To' }
+    },
+    required: ['type', 'amount', 'creditor'],
+    additionalProperties: false
+  }
+}
 
 t.test('oauth4webapi', async t => {
+  const { payment } = writeFiles(t, { payment: JSON.stringify({ payment: paymentType }) })
   const service = await startService(t, {
     environment: {
+      AUTHORIZATION_DETAILS_TYPES_FILE: payment,
+      CIBA: 'on',
       DYNAMIC_REGISTRATION: 'open',
       OUTBOUND_ALLOWED_NETWORKS: '127.0.0.0/8,::1'
     }
@@ -25,6 +45,17 @@ t.test('oauth4webapi', async t => {
     const response = await oauth.genericTokenEndpointRequest(as, client, auth, grantType, asked, http)
     return await oauth.processGenericTokenEndpointResponse(as, client, response)
   }
+
+  await t.test('RFC 9396 §2, §7: a payment is asked for in detail, and the token says which', async t => {
+    const party = createParty(
+      as,
+      await registerPortal(service, { authorization_details_types: ['payment'], resources: ['urn:demo:api'] })
+    )
+    const payment = { type: 'payment', amount: '12.50', creditor: 'Harbour kiosk' }
+    const asked = { authorization_details: JSON.stringify([payment]), resource: 'urn:demo:api' }
+    const tokens = await signIn(party, ada, asked)
+    t.strictSame(tokens.authorization_details, [payment])
+  })
 
   await t.test('RFC 8628 §3: a device is let in', async t => {
     const tv = createParty(
@@ -56,6 +87,27 @@ t.test('oauth4webapi', async t => {
     t.ok(tokens.refresh_token)
     service.advance(started.interval ?? 5)
     t.equal(await errorOf(poll()), 'invalid_grant', 'once')
+  })
+
+  await t.test('CIBA Core 1.0 §7, §10: a person approves on another device', async t => {
+    const { client, auth } = createParty(as, await registerCaller(service))
+    const member = await createMember(service)
+    const asked = { scope: 'openid email', login_hint: member.email, binding_message: 'Order 4711' }
+    const started = await oauth.processBackchannelAuthenticationResponse(
+      as,
+      client,
+      await oauth.backchannelAuthenticationRequest(as, client, auth, asked, http)
+    )
+    const poll = async () =>
+      await oauth.processBackchannelAuthenticationGrantResponse(
+        as,
+        client,
+        await oauth.backchannelAuthenticationGrantRequest(as, client, auth, started.auth_req_id, http)
+      )
+    t.equal(await errorOf(poll()), 'authorization_pending')
+    await decideNewest(member, 'approve')
+    service.advance(started.interval ?? 5)
+    t.equal(oauth.getValidatedIdTokenClaims(await poll())?.sub, member.account.id)
   })
 
   await t.test('RFC 8693 §2: an API exchanges what it was called with for the next API', async t => {

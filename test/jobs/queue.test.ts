@@ -168,6 +168,7 @@ t.test('making the queues twice, and by two nodes at once, is fine', async t => 
   t.strictSame(
     [...rows],
     [
+      { name: 'backchannel-ping', policy: 'standard', deadLetter: null },
       { name: 'guessing-slowed', policy: 'standard', deadLetter: null },
       { name: 'logout', policy: 'standard', deadLetter: null },
       { name: 'logout-notice', policy: 'standard', deadLetter: 'logout-notice-failed' },

@@ -1,9 +1,12 @@
 // Applications whose client_id is the URL of what they say of themselves (OAuth Client ID Metadata Document).
 import t from 'tap'
 import { isClientIdUrl } from '../../src/clients/metadata-document-model.ts'
+import { createMember } from '../helpers/account.ts'
 import { createApplication, newcomer, openid, signInAgain } from '../helpers/application.ts'
+import { cibaGrant, decideNewest } from '../helpers/approvals.ts'
 import { type Page, startSite } from '../helpers/https-site.ts'
-import { atOnce, authorizationUrl, get } from '../helpers/protocol.ts'
+import { createKey, jwksOf, postSigned } from '../helpers/keyed-client.ts'
+import { atOnce, authorizationUrl, get, readJwt } from '../helpers/protocol.ts'
 import { startService } from '../helpers/service.ts'
 import { pageText, Visitor } from '../helpers/visitor.ts'
 
@@ -19,7 +22,12 @@ const choosy = await startService(t, {
 const off = await startService(t)
 // The last one: the clock is that one's.
 const service = await startService(t, {
-  environment: { CLIENT_ID_METADATA_DOCUMENTS: 'on', OUTBOUND_ALLOWED_NETWORKS: '127.0.0.0/8,::1' }
+  environment: {
+    CLIENT_ID_METADATA_DOCUMENTS: 'on',
+    OUTBOUND_ALLOWED_NETWORKS: '127.0.0.0/8,::1',
+    CIBA: 'on',
+    REGISTRATION_GRANT_TYPES: `authorization_code,refresh_token,${cibaGrant}`
+  }
 })
 
 let documents = 0
@@ -113,6 +121,26 @@ t.test('private_key_jwt is the one way for such an application to prove who it i
   const proof = openid.PrivateKeyJwt({ key: privateKey, kid: 'k1' })
   const application = await createApplication(service, client as never, proof)
   t.match(await signInAgain(application, new Visitor(), { email: 'key@example.org' }), { access_token: /./ })
+})
+
+t.test('its person may approve elsewhere (CIBA Core 1.0)', async t => {
+  const key = createKey('ES256')
+  const client = publish({
+    grant_types: ['authorization_code', cibaGrant],
+    token_endpoint_auth_method: 'private_key_jwt',
+    backchannel_token_delivery_mode: 'poll',
+    jwks: jwksOf(key)
+  })
+  const ada = await createMember(service)
+  const fields = { scope: 'openid', login_hint: ada.email }
+  const sent = { client: client as never, key }
+  const started = await postSigned(service, '/backchannel', { ...sent, fields })
+  t.equal(started.status, 200, started.text)
+  await decideNewest(ada, 'approve')
+  const poll = { grant_type: cibaGrant, auth_req_id: String(started.body.auth_req_id) }
+  const { status, body } = await postSigned(service, '/token', { ...sent, fields: poll })
+  t.equal(status, 200)
+  t.match(readJwt(body.id_token).payload, { sub: ada.account.id, aud: client.client_id })
 })
 
 const wrong: Record<string, [over: Record<string, unknown>, says: RegExp]> = {

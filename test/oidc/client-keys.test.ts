@@ -2,7 +2,7 @@
 import t from 'tap'
 import { documentOf, startDocumentServer } from '../helpers/document-server.ts'
 import { assertionOf, assertionType, createKey, jwksOf, type Key } from '../helpers/keyed-client.ts'
-import { post } from '../helpers/protocol.ts'
+import { obtainTokens, post, registerPortal, signedInVisitor } from '../helpers/protocol.ts'
 import { startService } from '../helpers/service.ts'
 
 t.test('keys at a jwks_uri', async t => {
@@ -72,9 +72,12 @@ t.test('keys at a jwks_uri', async t => {
   await t.test('a server that does not answer is not asked more often', async t => {
     const asked = server.asked.length
     server.answer((_request, response) => response.writeHead(500).end('{"keys":[]}'))
-    const lost = await register('/lost')
-    for (let count = 0; count < 5; count++) t.equal(await present(first, lost), 401)
+    service.advance(61)
+    for (let count = 0; count < 5; count++) t.equal(await present(second), 401)
     t.equal(server.asked.length, asked + 1)
+    server.answer(documentOf(() => published))
+    service.advance(11)
+    t.equal(await present(second), 200, 'and believed again when it does')
   })
 
   await t.test('what is published is public keys of safe kinds, else nothing', async t => {
@@ -96,6 +99,27 @@ t.test('keys at a jwks_uri', async t => {
       t.equal(await present(second, odd), 401, what)
     }
   })
+})
+
+t.test('keys to encrypt for are asked for as often, and no seldomer', async t => {
+  const service = await startService(t, {
+    environment: { OUTBOUND_ALLOWED_NETWORKS: '127.0.0.0/8', JWT_ENCRYPTION: 'on' }
+  })
+  const { publicJwk } = createKey('ES256', 'one')
+  const server = await startDocumentServer(
+    t,
+    documentOf(() => ({ keys: [{ ...publicJwk, use: 'enc' }] }))
+  )
+  const client = await registerPortal(service, {
+    jwks_uri: server.url,
+    id_token_encrypted_response_alg: 'ECDH-ES'
+  })
+  const visitor = await signedInVisitor(service, client)
+  for (const count of [1, 1, 2]) {
+    await obtainTokens(service, { client, visitor })
+    t.equal(server.asked.length, count)
+    service.advance(6)
+  }
 })
 
 t.test('a jwks_uri in a network that is not the installation’s own is not asked', async t => {

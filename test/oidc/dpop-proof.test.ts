@@ -55,5 +55,5 @@ t.test('TOK-1, OID-11: a DPoP proof is believed only when the key in it signed i
   }
   t.equal((await present(proof())).body.token_type, 'DPoP')
   const { body } = await get(service, '/.well-known/openid-configuration')
-  t.strictSame(body.dpop_signing_alg_values_supported, ['ES256', 'EdDSA'])
+  t.strictSame(body.dpop_signing_alg_values_supported, ['ES256', 'EdDSA', 'Ed25519'])
 })

@@ -4,6 +4,8 @@ import t from 'tap'
 import { registerResource } from '../../src/clients/resource-service.ts'
 import type { WorkloadInput } from '../../src/clients/workload-model.ts'
 import { removeWorkload, trustWorkload } from '../../src/clients/workload-service.ts'
+import { removeExpired } from '../../src/jobs/retention-service.ts'
+import { protocolRetention } from '../../src/oidc/retention-service.ts'
 import { createApplication, openid } from '../helpers/application.ts'
 import { startIssuer, subject } from '../helpers/issuer.ts'
 import { signJws } from '../helpers/jws.ts'
@@ -116,6 +118,7 @@ t.test('the JWT bearer grant', async t => {
     const nearEnd = await issuer.sign()
     t.equal((await present(nearEnd)).status, 200)
     service.advance(325)
+    await removeExpired(ctx, protocolRetention)
     await isRefused('in the last second in which it would be believed', nearEnd)
   })
 

@@ -1,5 +1,5 @@
 // Everything that must not be had by token exchange (RFC 8693 §2.2.2, §5).
-import { createHmac, createPrivateKey, generateKeyPairSync } from 'node:crypto'
+import { createHmac, createPrivateKey, generateKeyPairSync, sign } from 'node:crypto'
 import t from 'tap'
 import { endAllTokens } from '../../src/accounts/service.ts'
 import { registerResource } from '../../src/clients/resource-service.ts'
@@ -169,6 +169,11 @@ t.test('attacks on token exchange', async t => {
       const input = `${part({ ...header, alg: 'HS256' })}.${claimsPart}`
       return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`
     }
+    const misnamed = () => {
+      const input = `${part({ ...header, alg: 'RS256' })}.${claimsPart}`
+      const ours = sign('sha256', Buffer.from(input), { key: ourKey, dsaEncoding: 'ieee-p1363' })
+      return `${input}.${ours.toString('base64url')}`
+    }
     const byStranger = (over: object) => signJws({ ...header, ...over }, payload, stranger.privateKey)
     const forged: Record<string, string> = {
       none: `${part({ ...header, alg: 'none' })}.${claimsPart}.`,
@@ -180,6 +185,7 @@ t.test('attacks on token exchange', async t => {
       'a key set of its own': byStranger({ jku: 'https://evil.example/jwks', kid: 'x' }),
       'a certificate of its own': byStranger({ x5u: 'https://evil.example/x', kid: 'x' }),
       'an unknown key': byStranger({ kid: 'x' }),
+      'the name of another algorithm': misnamed(),
       'another issuer': signedByUs(token, { iss: 'https://evil.example' }),
       'nobody at home': signedByUs(token, { grant_id: 'x' }),
       'no such client': signedByUs(token, { client_id: 'nobody' }),
@@ -241,6 +247,17 @@ t.test('attacks on token exchange', async t => {
         { subject_token: signedByUs(subject_token, over), subject_token_type },
         taker
       )
+    const { header, payload } = readJwt(subject_token)
+    const typed = signJws({ ...header, typ: 'logout+jwt' }, payload, ourKey)
+    await isRefused(['of another type', ...badSubject], { subject_token: typed, subject_token_type }, taker)
+    const aliased = await registerPortal(service, { client_name: 'Aliased', subject_type: 'pairwise' })
+    const forAliased = await registerGateway({
+      ...policy,
+      subject_clients: [aliased.client_id],
+      subject_token_types: ['id_token']
+    })
+    const byAlias = { subject_token: await idTokenOf(aliased), subject_token_type }
+    await isRefused(['a name for one sector', ...badSubject], byAlias, forAliased)
     service.advance(3601)
     await isRefused(['expired', ...badSubject], { subject_token, subject_token_type }, taker)
   })

@@ -132,6 +132,16 @@ t.test('token exchange with keys, and the life of its tokens', async t => {
       t.strictSame((await introspect(service, gateway, access_token)).body, { active: false })
   })
 
+  await t.test('… also where that grant is all that went', async t => {
+    const { access_token: subject_token } = await obtain(visitor, { scope: 'openid read', resource: front })
+    const { body } = await exchange(service, gateway, { subject_token, audience: opaque })
+    t.match((await introspect(service, gateway, body.access_token)).body, { active: true })
+    await service.pool`update grants set payload = payload || '{"exp": 1}'`
+    t.strictSame((await introspect(service, gateway, body.access_token)).body, { active: false })
+    await service.pool`delete from grants`
+    t.strictSame((await introspect(service, gateway, body.access_token)).body, { active: false })
+  })
+
   await t.test('an opaque token by exchange ends with the session that its first one ends with', async t => {
     const { access_token: subject_token } = await obtain(visitor, { scope: 'openid see', resource: opaque })
     const { body } = await exchange(service, gateway, { subject_token, audience: opaque })

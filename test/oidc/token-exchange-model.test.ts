@@ -18,6 +18,7 @@ const presented = (over: Partial<Presented> = {}): Presented => ({
   sessionUid: null,
   act: null,
   mayAct: undefined,
+  signIn: {},
   boundTo: unbound,
   ...over
 })

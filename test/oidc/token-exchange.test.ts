@@ -2,7 +2,7 @@
 import t from 'tap'
 import { createApplication, openid } from '../helpers/application.ts'
 import { back, exchange, front, grantType, opaque, registerParts, tokenType } from '../helpers/exchange.ts'
-import { introspect, post, readJwt, signedInVisitor, userinfo } from '../helpers/protocol.ts'
+import { introspect, post, readJwt, registerPortal, signedInVisitor, userinfo } from '../helpers/protocol.ts'
 import { startService } from '../helpers/service.ts'
 
 t.test('token exchange', async t => {
@@ -36,6 +36,11 @@ t.test('token exchange', async t => {
       t.match(header, { typ: 'at+jwt', alg: 'ES256' })
       t.match(payload, { iss: service.issuer, sub: accountId, aud: back, client_id: gateway.client_id })
       t.notOk('act' in payload, 'impersonation says nothing of who acts')
+      t.match(
+        payload,
+        { acr: 'urn:gatehouse:acr:1fa', auth_time: Number },
+        'how they signed in is still known'
+      )
       t.match((await introspect(service, gateway, answer.access_token)).body, {
         active: true,
         sub: accountId
@@ -156,6 +161,25 @@ t.test('token exchange', async t => {
       error: 'invalid_request'
     })
   })
+
+  await t.test(
+    'a person whom the application knows by another name is told by the name that the API knows',
+    async t => {
+      const aliased = await registerPortal(service, {
+        client_name: 'Aliased',
+        subject_type: 'pairwise',
+        scope: 'openid read see',
+        resources: [front, opaque]
+      })
+      const taker = await registerGateway({ ...policy, subject_clients: [aliased.client_id] })
+      for (const resource of [front, opaque]) {
+        const { access_token } = await obtain(visitor, { scope: 'openid read', resource }, aliased)
+        const { body } = await exchange(service, taker, { subject_token: access_token, audience: back })
+        t.equal(readJwt(body.access_token).payload.sub, accountId)
+        t.not((await introspect(service, taker, access_token)).body.sub, accountId)
+      }
+    }
+  )
 
   await t.test('an ID token is exchanged where the policy says so', async t => {
     const subject_token = (await obtain(visitor, { scope: 'openid read', resource: front })).id_token

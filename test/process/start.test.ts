@@ -1,37 +1,16 @@
 // `npm start` on a fresh machine, Ctrl-C, and again: with a database of its own in DATA_DIR.
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { createApplication, newcomer, signInAgain } from '../helpers/application.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { serverOf } from '../helpers/embedded.ts'
+import { facadeOf } from '../helpers/facade.ts'
 import { dataDirectory, freePorts, isFree, type Run, run } from '../helpers/process.ts'
-import type { Service } from '../helpers/service.ts'
 import { startMailServer } from '../helpers/smtp.ts'
 import { Visitor } from '../helpers/visitor.ts'
 
 const cheap = { ARGON2_MEMORY_KIB: '7168', ARGON2_ITERATIONS: '1' }
-
-/** As much of a service as the helpers for applications need. */
-function facadeOf(port: number, dataDir: string): Service {
-  const clients = JSON.parse(readFileSync(join(dataDir, 'demo-clients.json'), 'utf8')) as {
-    client_id: string
-  }[]
-  const issuer = `http://localhost:${port}`
-  const mailTo = async (address: string) => {
-    for (;;) {
-      const mails = (await (await fetch(`${issuer}/dev/mailbox.json`)).json()) as { to: string }[]
-      const found = mails.filter(({ to }) => to === address)
-      if (found.length > 0) return found
-      await new Promise(resolve => setTimeout(resolve, 20))
-    }
-  }
-  return {
-    issuer,
-    clients: Object.fromEntries(clients.map(client => [client.client_id, client])),
-    mailTo
-  } as unknown as Service
-}
 
 async function ready(service: Run): Promise<number> {
   const startedAt = performance.now()
