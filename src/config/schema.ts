@@ -36,7 +36,7 @@ export const Settings = Type.Object({
   ENCRYPTION_KEY: Type.String({
     default: '',
     description:
-      'At least 32 random bytes in base64: stored secrets are sealed, and cookies signed, under keys derived from it. `openssl rand -base64 32` makes one. Development makes its own in DATA_DIR.',
+      'At least 32 random bytes in base64: stored secrets are sealed, cookies signed, and pairwise subjects made under keys derived from it. `openssl rand -base64 32` makes one. Development makes its own in DATA_DIR.',
     secret: true
   }),
   SMTP_URL: Type.String({

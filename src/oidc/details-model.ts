@@ -39,7 +39,7 @@ export const detailsFor = (
 ): AuthorizationDetail[] =>
   details.filter(({ locations }) => !Array.isArray(locations) || locations.includes(audience))
 
-/** Everything that a detail says, in words and in its order: what is not shown is not agreed to. */
+/** Everything that a detail says, in words, in the schema's order and the rest after it: what is not shown is not agreed to. */
 export function describeDetail(detail: AuthorizationDetail, { title, schema }: DetailType): DescribedDetail {
   const { type: _type, ...members } = detail
   return { title, fields: describeMembers(members, schema, '') }
@@ -52,7 +52,11 @@ function describeMembers(
   { properties = {} }: Schema,
   prefix: string
 ): DescribedDetail['fields'] {
-  return Object.entries(members).flatMap(([name, value]) => {
+  // Storage keeps no order of members, so theirs would not be the application's in any case.
+  const known = Object.keys(properties)
+  const rank = (name: string) => (known.includes(name) ? known.indexOf(name) : known.length)
+  const ordered = Object.entries(members).sort(([a], [b]) => rank(a) - rank(b))
+  return ordered.flatMap(([name, value]) => {
     const schema = Object.hasOwn(properties, name) ? (properties[name] ?? {}) : {}
     const label = typeof schema.title === 'string' ? schema.title : toWords(name)
     return describeValue(value, schema, prefix === '' ? label : `${prefix}: ${label}`)

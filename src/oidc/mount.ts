@@ -7,6 +7,7 @@ import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
 import { PostgresError } from '../db/connect.ts'
 import { addressOf } from '../http/request-context.ts'
 import { flushWithNotices } from './back-channel-logout.ts'
+import { refuseEmptyScope } from './empty-scope.ts'
 import { allowFormDestination } from './form-posts.ts'
 import { graceSeconds } from './lifetimes.ts'
 import { finishMetadata } from './metadata.ts'
@@ -153,6 +154,7 @@ export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
     // Koa calls nothing text/plain, which libraries refuse as an answer to a revocation (RFC 7009 §2.2, RFC 9110 §8.3).
     if (ctx.body === '') ctx.remove('content-type')
     await slowDown(oidc, ctx as KoaContextWithOIDC)
+    refuseEmptyScope(ctx as KoaContextWithOIDC)
     const unit = currentUnit()
     settleSession()
     noteUse(oidc, ctx as KoaContextWithOIDC)

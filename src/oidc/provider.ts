@@ -159,7 +159,11 @@ export function createProvider(
         enabled: true,
         allowedPolicy: (_ctx, client, token) => mayIntrospect(client as RegisteredClient, token)
       },
-      revocation: { enabled: true },
+      // Another client's token and none at all are answered alike (RFC 7009 §2.2).
+      revocation: {
+        enabled: true,
+        allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId
+      },
       deviceFlow: deviceFlow(pages),
       ciba: createCiba(ctx),
       dPoP: {

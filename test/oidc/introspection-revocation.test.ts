@@ -145,7 +145,7 @@ t.test('introspection and revocation', async t => {
       const tokens = await own()
       for (const token of [tokens.access_token, tokens.refresh_token, 'unknown'])
         for (const other of [stranger, api])
-          t.ok([200, 400].includes((await post(service, '/revoke', { token }, { client: other })).status))
+          t.equal((await post(service, '/revoke', { token }, { client: other })).status, 200)
       t.equal((await userinfo(service, tokens.access_token)).status, 200)
       t.equal((await refresh(service, client, tokens.refresh_token)).status, 200)
     }

@@ -125,6 +125,20 @@ t.test('JWT access tokens', async t => {
     }
   })
 
+  await t.test(
+    'RFC 6749 §3.3: of scopes that a client may not have it is told, not given a token without',
+    async t => {
+      const reader = await machine({ scope: 'api:read' })
+      for (const scope of ['api:write', 'admin read']) {
+        const { status, body } = await forItself(reader, { scope })
+        t.equal(status, 400)
+        t.match(body, { error: 'invalid_scope', access_token: undefined })
+      }
+      t.match((await forItself(reader, { scope: 'api:read api:write' })).body, { scope: 'api:read' })
+      t.equal((await forItself(reader)).status, 200, 'who asks for none gets a token without')
+    }
+  )
+
   const client = await registerPortal(service, {
     scope: 'openid email offline_access api:read api:write read',
     resources: [api, 'https://api.example/v1']
