@@ -1,14 +1,14 @@
 // New signing keys while tokens are being fetched: nobody notices (OpenID Connect Core 1.0 §10.1.1).
 import { createPublicKey, type JsonWebKey, verify } from 'node:crypto'
 import t from 'tap'
-import { rotateSigningKey } from '../../src/keys/service.ts'
+import { finishRotations, rotateSigningKey } from '../../src/keys/service.ts'
 import { clientOf, introspect, post, readJwt } from '../helpers/protocol.ts'
 import { startService } from '../helpers/service.ts'
 import { waitFor } from '../helpers/wait.ts'
 
 type Jwk = JsonWebKey & { kid: string; alg: string }
 
-t.test('TOK-1: keys rotate under way on two nodes, and every token verifies, old and new', async t => {
+t.test('TOK-3: keys rotate under way on two nodes, and every token verifies, old and new', async t => {
   const service = await startService(t, { nodes: 2 })
   const client = clientOf(service, 'demo-service')
   const fetchToken = async () =>
@@ -79,4 +79,43 @@ t.test('TOK-1: keys rotate under way on two nodes, and every token verifies, old
     t.strictSame((await introspect(service, client, signed)).body, { active: false })
     t.equal((await fetchToken()).status, 200)
   })
+})
+
+t.test('TOK-3: who keeps the key set for as long as it may never meets a key that is not in it', async t => {
+  const service = await startService(t)
+  const client = clientOf(service, 'demo-service')
+  const kidOfToken = async () => {
+    const fields = { grant_type: 'client_credentials', resource: 'urn:demo:api' }
+    return readJwt((await post(service, '/token', fields, { client })).body.access_token).header.kid
+  }
+  const readKeySet = async () => {
+    const { headers, body } = await service.app.http.inject('/jwks')
+    const maxAge = Number(/max-age=(\d+)/.exec(String(headers['cache-control']))?.[1])
+    const { keys } = JSON.parse(body) as { keys: Jwk[] }
+    return { maxAge, kids: keys.map(({ kid }) => kid) }
+  }
+  const oldKid = await kidOfToken()
+  let kept = await readKeySet()
+  t.ok(kept.maxAge > 0)
+
+  const { ctx } = service.app
+  const { kid } = await rotateSigningKey(ctx, 'ES256')
+  const stepSeconds = kept.maxAge
+  let seconds = 0
+  for (; (await kidOfToken()) === oldKid; seconds += stepSeconds) {
+    // The last moment before the kept set ends is when it is most out of date.
+    service.advance(stepSeconds)
+    await finishRotations(ctx)
+    await service.app.oidc.reload()
+    t.ok(kept.kids.includes(String(await kidOfToken())), `${seconds} s after the new key was published`)
+    kept = await readKeySet()
+    if (seconds > 200_000) return t.fail('the new key never signs')
+  }
+  t.equal(await kidOfToken(), kid)
+  t.ok(seconds >= stepSeconds)
+  t.ok(kept.kids.includes(String(oldKid)), 'what it signed before still verifies')
+  service.advance(ctx.config.accessTokenLifetimeSeconds)
+  await finishRotations(ctx)
+  await service.app.oidc.reload()
+  t.ok((await readKeySet()).kids.includes(String(oldKid)), 'to the end of its last token')
 })
