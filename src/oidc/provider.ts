@@ -14,13 +14,14 @@ import { toSeconds } from '../sessions/model.ts'
 import { createAdapter } from './adapter.ts'
 import type { Storage } from './adapter-parts.ts'
 import { deferLogoutTokens } from './back-channel-logout.ts'
-import { createCiba, requestSeconds } from './ciba.ts'
+import { requestSeconds } from './ciba.ts'
 import { claimsWith, createFindAccount } from './claims.ts'
 import type { CustomClaims } from './custom-claims.ts'
 import { fillScope } from './default-scope.ts'
-import { completeDeviceFlow, deviceFlow } from './device-flow.ts'
+import { completeDeviceFlow } from './device-flow.ts'
 import { createExtraClaims } from './extra-claims.ts'
-import { fapi, isFapi } from './fapi.ts'
+import { isFapi } from './fapi.ts'
+import { createFeatures } from './features.ts'
 import {
   accessTokenSeconds,
   graceSeconds,
@@ -28,26 +29,13 @@ import {
   idTokenSeconds,
   refreshTokenSeconds
 } from './lifetimes.ts'
-import { mayIntrospect } from './model.ts'
-import { createMtls } from './mtls.ts'
 import { createPairwiseIdentifier } from './pairwise.ts'
 import { createInteractionPolicy, createLoadExistingGrant } from './policy.ts'
-import {
-  createRegistry,
-  ownMetadata,
-  type RegisteredClient,
-  type Registry,
-  resourceServer
-} from './registry.ts'
+import { createRegistry, ownMetadata, type RegisteredClient, type Registry } from './registry.ts'
 import { insertReplayMark } from './repository.ts'
-import { createRichAuthorization, type DetailChecks } from './rich-authorization.ts'
+import type { DetailChecks } from './rich-authorization.ts'
 import { createRotationPolicy } from './rotation.ts'
-import {
-  createAssertionCheck,
-  createSignedMessages,
-  enabledAlgs,
-  signedResponseDefaults
-} from './signed-messages.ts'
+import { createAssertionCheck, enabledAlgs, signedResponseDefaults } from './signed-messages.ts'
 import { addToIdTokens, createTokenHook } from './token-hook.ts'
 import { nameOrigin } from './token-origin.ts'
 
@@ -151,47 +139,11 @@ export function createProvider(
     enabledJWA: enabledAlgs,
     assertJwtClientAuthClaimsAndHeader: createAssertionCheck(ctx),
     pkce: { required: (_ctx, client) => needsPkce(client as RegisteredClient, config) },
-    features: {
-      devInteractions: { enabled: false },
-      clientCredentials: { enabled: true },
-      claimsParameter: { enabled: true },
-      introspection: {
-        enabled: true,
-        allowedPolicy: (_ctx, client, token) => mayIntrospect(client as RegisteredClient, token)
-      },
-      // Another client's token and none at all are answered alike (RFC 7009 §2.2).
-      revocation: {
-        enabled: true,
-        allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId
-      },
-      deviceFlow: deviceFlow(pages),
-      ciba: createCiba(ctx),
-      dPoP: {
-        enabled: true,
-        nonceSecret: deriveKey(config.encryptionKey, 'dpop nonces'),
-        requireNonce: ({ oidc }) => config.dpopNonceRequired || isFapi(oidc.client)
-      },
-      fapi,
-      mTLS: createMtls(ctx),
-      ...createSignedMessages(ctx),
-      richAuthorizationRequests: createRichAuthorization(details),
-      resourceIndicators: {
-        enabled: true,
-        defaultResource: (_ctx, _client, oneOf) => (oneOf?.length === 1 ? oneOf[0] : oneOf) as string,
-        getResourceServerInfo: async (_ctx, identifier, client) =>
-          await resourceServer(
-            ctx,
-            (await instance.registry?.resources.find(identifier)) ?? null,
-            client as RegisteredClient
-          )
-      },
-      backchannelLogout: { enabled: true },
-      rpInitiatedLogout: {
-        enabled: true,
-        logoutSource: pages.renderSignOut,
-        postLogoutSuccessSource: pages.renderSignedOut
-      }
-    },
+    features: createFeatures(ctx, {
+      pages,
+      details,
+      findResource: async id => (await instance.registry?.resources.find(id)) ?? null
+    }),
     // Refresh tokens for whoever registered for them; without offline_access they end with the browser session.
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: createRotationPolicy(ctx),
