@@ -179,7 +179,7 @@ t.test('a key that an application proves to hold', async t => {
     t.strictSame(await refusal(userinfo(token, await createKey(native))), invalidToken, 'another key')
     const withoutProof = await get(service, '/userinfo', { authorization: `DPoP ${token}` })
     t.equal(withoutProof.status, 400)
-    t.match(withoutProof.headers.get('www-authenticate'), /^DPoP .*algs="ES256 EdDSA"/)
+    t.match(withoutProof.headers.get('www-authenticate'), /^DPoP .*algs="ES256 EdDSA Ed25519"/)
 
     const unbound = (await (await obtainCode(native))()).access_token
     t.strictSame(await refusal(userinfo(unbound, own)), invalidToken, 'a token of no key gains none')
