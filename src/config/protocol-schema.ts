@@ -47,7 +47,7 @@ export const protocolSettings = {
   MTLS_BASE_URL: Type.String({
     default: '',
     description:
-      'The origin at which clients with certificates reach the endpoints, published as mtls_endpoint_aliases (RFC 8705 §5). Default: the issuer.'
+      'The origin at which clients with certificates reach the endpoints, published as mtls_endpoint_aliases (RFC 8705 §5). MTLS_CERTIFICATE_HEADER is then believed at this host alone, which the proxy must hand on as it came. Default: the issuer.'
   }),
   DPOP_NONCES: Type.Enum(['optional', 'required'], {
     default: 'optional',

@@ -35,15 +35,18 @@ export function createMtls(ctx: Pick<Context, 'config' | 'now'>) {
 
 /**
  * Who speaks for the client: of a trusted proxy's request its headers alone, for the connection's certificate would be
- * the proxy's own; else the connection. Certificates out of their time are nobody's.
+ * the proxy's own; else the connection. Certificates out of their time are nobody's. Where they have a host of their own,
+ * headers count there alone: elsewhere the proxy may let through what a client sent.
  */
 function createReader({ config, now }: Pick<Context, 'config' | 'now'>): Read {
-  const { ca, certificateHeader, verifiedHeader } = config.mtls
+  const { ca, certificateHeader, verifiedHeader, baseUrl } = config.mtls
+  const ownHost = baseUrl === config.issuer ? null : new URL(baseUrl).host
   const proxies = toBlockList(config.trustedProxies)
   const presented = new WeakMap<IncomingMessage, Presented | null>()
   const find: Read = request => {
-    const { socket, headersDistinct } = request
+    const { socket, headers, headersDistinct } = request
     if (certificateHeader !== null && isListed(proxies, socket.remoteAddress ?? '::')) {
+      if (ownHost !== null && headers.host !== ownHost) return null
       const certificate = readHeader(headersDistinct[certificateHeader])
       const said = verifiedHeader === null ? [] : (headersDistinct[verifiedHeader] ?? [])
       return certificate && { certificate, verified: said.length === 1 && said[0] === 'SUCCESS' }
