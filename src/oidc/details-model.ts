@@ -66,8 +66,11 @@ function describeMembers(
 function describeValue(value: unknown, schema: Schema, label: string): DescribedDetail['fields'] {
   if (Array.isArray(value) && value.some(entry => typeof entry === 'object'))
     return value.flatMap((entry, index) => describeValue(entry, schema.items ?? {}, `${label} ${index + 1}`))
-  if (typeof value === 'object' && value !== null && !Array.isArray(value))
-    return describeMembers(value, schema, label)
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    const fields = describeMembers(value, schema, label)
+    return fields.length > 0 ? fields : [{ label, value: '(nothing more said)' }]
+  }
+  if (Array.isArray(value) && value.length === 0) return [{ label, value: '(empty list)' }]
   return [{ label, value: [value].flat().map(toText).join(', ') }]
 }
 
@@ -87,17 +90,19 @@ function toWords(name: string): string {
 const longestDetail = 5000
 
 /**
- * What makes a detail unfit to be shown, or null. Direction marks and control characters make a page read as something
- * else.
+ * What makes a detail unfit to be shown, or null. Direction marks, control characters and what leaves no ink make a page
+ * read as something else.
  */
 export function displayProblem(detail: AuthorizationDetail): string | null {
   const text = JSON.stringify(detail)
   if (text.length > longestDetail) return `is longer than ${longestDetail} characters`
-  return hasHiddenText(detail) ? 'holds control characters' : null
+  return hasHiddenText(detail) ? 'holds control characters or invisible ones' : null
 }
 
 function hasHiddenText(value: unknown): boolean {
-  if (typeof value === 'string') return /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(value)
+  // U+2800 counts as a symbol and is a blank.
+  if (typeof value === 'string')
+    return /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/u.test(value)
   if (typeof value !== 'object' || value === null) return false
   return Object.entries(value).some(([name, member]) => hasHiddenText(name) || hasHiddenText(member))
 }

@@ -1,5 +1,6 @@
 // Rich authorization requests (RFC 9396): what is asked for in detail, what people are shown of it, and what tokens carry.
 import t from 'tap'
+import { describeDetail, displayProblem } from '../../src/oidc/details-model.ts'
 import { compileDetailTypes } from '../../src/oidc/rich-authorization.ts'
 import { agree } from '../helpers/application.ts'
 import {
@@ -65,6 +66,33 @@ const payment = {
 }
 const accounts = { type: 'account_information', actions: ['list_accounts', 'read_balances'] }
 const details = (...list: unknown[]) => JSON.stringify(list)
+
+t.test('§4: whatever a detail says has a line of its own, also what is empty', async t => {
+  const fieldsOf = (members: object) =>
+    describeDetail({ type: 'x', ...members }, { title: 'X', schema: {} }).fields
+  t.strictSame(fieldsOf({ unlimited: {}, deep: { inner: {} } }), [
+    { label: 'Unlimited', value: '(nothing more said)' },
+    { label: 'Deep: Inner', value: '(nothing more said)' }
+  ])
+  t.strictSame(fieldsOf({ transfers: [{}, {}], nested: [[]], all: [] }), [
+    { label: 'Transfers 1', value: '(nothing more said)' },
+    { label: 'Transfers 2', value: '(nothing more said)' },
+    { label: 'Nested 1', value: '(empty list)' },
+    { label: 'All', value: '(empty list)' }
+  ])
+})
+
+t.test('§4: what cannot be seen is not shown to anybody, in a name or in a value', async t => {
+  for (const hidden of ['\u2800', '\u3164', '\u115f', '\u034f', '\ue000', '\ufe0f', '\u{e0041}', '\u200b'])
+    for (const members of [
+      { to: `a${hidden}` },
+      { [`to${hidden}`]: 'a' },
+      { list: [{ to: hidden }] },
+      { list: [hidden] }
+    ])
+      t.ok(displayProblem({ type: 'x', ...members }), `U+${hidden.codePointAt(0)?.toString(16)}`)
+  t.equal(displayProblem({ type: 'x', to: 'Kühn & Söhne, 東京, naïve \u00a0 ½' }), null)
+})
 
 t.test('rich authorization requests', async t => {
   const { file } = writeFiles(t, { file: JSON.stringify(types) })
