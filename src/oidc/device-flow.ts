@@ -49,10 +49,21 @@ function redirect(ctx: KoaContextWithOIDC, outcome: DeviceOutcome): void {
   ctx.redirect(`${deviceDonePath}?outcome=${outcome}`)
 }
 
-/** What the library leaves out: the interval, and our own form instead of the library's at the confirmation. */
+/**
+ * What the library leaves out: the interval, and our own form instead of the library's at the confirmation. People are
+ * sent to the issuer also where the device asked at the host for certificates, which their browsers have none for.
+ */
 export function completeDeviceFlow(provider: Provider): void {
+  const atIssuer = (uri: unknown) => {
+    const { pathname, search } = new URL(String(uri))
+    return new URL(`${pathname}${search}`, provider.issuer).href
+  }
   provider.on('device_authorization.success', (_ctx, body) =>
-    Object.assign(body, { interval: pollIntervalSeconds })
+    Object.assign(body, {
+      verification_uri: atIssuer(body.verification_uri),
+      verification_uri_complete: atIssuer(body.verification_uri_complete),
+      interval: pollIntervalSeconds
+    })
   )
   const sessions = provider.Session as unknown as {
     get: (ctx: KoaContextWithOIDC) => Promise<{ state?: object }>

@@ -2,7 +2,8 @@
 import t from 'tap'
 import { openid } from '../helpers/application.ts'
 import { issueCertificate } from '../helpers/certificates.ts'
-import { get, post } from '../helpers/protocol.ts'
+import type { Started } from '../helpers/devices.ts'
+import { clientOf, get, post } from '../helpers/protocol.ts'
 import { startService } from '../helpers/service.ts'
 import { send } from '../helpers/tls.ts'
 
@@ -140,6 +141,19 @@ t.test('behind a trusted proxy', async t => {
       t.equal(await attempt(there, 'https://evil.example/token'), 400)
     }
   )
+
+  await t.test('RFC 8628 §3.2: a device that asks there sends its person to the issuer', async t => {
+    const tv = clientOf(service, 'demo-native')
+    const params = new URLSearchParams({ scope: 'openid', client_id: tv.client_id })
+    const answer = await send(`${service.issuer}/device/auth`, {
+      method: 'POST',
+      headers: { host: 'mtls.example', 'content-type': 'application/x-www-form-urlencoded' },
+      body: params.toString()
+    })
+    const started = (await answer.json()) as Started
+    t.equal(started.verification_uri, `${service.issuer}/device`)
+    t.equal(started.verification_uri_complete, `${service.issuer}/device?user_code=${started.user_code}`)
+  })
 })
 
 t.test('a header of somebody who is not a trusted proxy proves nothing', async t => {
