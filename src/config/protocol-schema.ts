@@ -30,7 +30,12 @@ export const protocolSettings = {
   MTLS_CA_FILE: Type.String({
     default: '',
     description:
-      'Path of a PEM file with the authorities whose client certificates are believed for tls_client_auth (RFC 8705 §2.1), where this process serves TLS. Default: none; self-signed certificates of clients work without.'
+      'Path of a PEM file with the authorities whose client certificates are believed for tls_client_auth (RFC 8705 §2.1), where this process serves TLS. Whoever connects is then asked for a certificate. Default: none; see MTLS_CLIENT_CERTIFICATES for self-signed ones.'
+  }),
+  MTLS_CLIENT_CERTIFICATES: Type.Enum(['off', 'on'], {
+    default: 'off',
+    description:
+      'on: where this process serves TLS, it asks whoever connects for a certificate, browsers too. MTLS_CA_FILE does that by itself; clients with self-signed certificates alone need this.'
   }),
   MTLS_CERTIFICATE_HEADER: Type.String({
     default: '',
@@ -142,6 +147,8 @@ export type ProtocolConfig = {
   mtls: {
     /** PEM. */
     ca: string[]
+    /** Whether TLS of this process asks for them. */
+    clientCertificates: boolean
     /** Lower case; null: none is believed. */
     certificateHeader: string | null
     verifiedHeader: string | null

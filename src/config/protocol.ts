@@ -79,6 +79,7 @@ function parseMtls(settings: Settings, issuer: URL | null, fault: AddFault): Pro
   const header = (name: string) => (name === '' ? null : name.toLowerCase())
   return {
     ca,
+    clientCertificates: ca.length > 0 || settings.MTLS_CLIENT_CERTIFICATES === 'on',
     certificateHeader: header(MTLS_CERTIFICATE_HEADER),
     verifiedHeader: header(MTLS_VERIFIED_HEADER),
     baseUrl: base?.origin ?? ''

@@ -14,8 +14,9 @@ const ciphers = [
 ].join(':')
 
 /**
- * Options of the server; null where a proxy serves TLS. Clients are asked for a certificate and let in with any or none:
- * what it is worth is looked at where one is needed (RFC 8705 §2).
+ * Options of the server; null where a proxy serves TLS. Where client certificates are taken, whoever connects is asked for
+ * one and let in with any or none: what it is worth is looked at where one is needed (RFC 8705 §2). Else nobody is asked,
+ * for browsers put the question to their people.
  */
 export function tlsOptions({ tls, mtls }: Pick<Config, 'tls' | 'mtls'>): ServerOptions | null {
   if (tls === null) return null
@@ -23,7 +24,7 @@ export function tlsOptions({ tls, mtls }: Pick<Config, 'tls' | 'mtls'>): ServerO
     ...tls,
     minVersion: 'TLSv1.2',
     ciphers,
-    requestCert: true,
+    requestCert: mtls.clientCertificates,
     rejectUnauthorized: false,
     // An empty list, not none at all: then every public authority would vouch for clients.
     ca: mtls.ca

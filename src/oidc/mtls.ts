@@ -89,7 +89,7 @@ function readHeader(values: string[] | undefined): X509Certificate | null {
 /** What is said of mutual TLS in the metadata: the methods only where a certificate can reach us, and where to bring it. */
 export function describeMtls({ issuer, tls, mtls }: Context['config'], metadata: Metadata): void {
   const methods = 'token_endpoint_auth_methods_supported'
-  if (tls === null && mtls.certificateHeader === null) {
+  if ((tls === null || !mtls.clientCertificates) && mtls.certificateHeader === null) {
     metadata[methods] = (metadata[methods] as string[]).filter(method => !method.includes('tls'))
     delete metadata.tls_client_certificate_bound_access_tokens
   } else if (mtls.baseUrl !== issuer)

@@ -190,7 +190,7 @@ t.test('oauth4webapi', async t => {
 })
 
 t.test('RFC 8705 §2.2, §3: a certificate of its own making, and a token that is bound to it', async t => {
-  const service = await startService(t, { environment: serveTls(t) })
+  const service = await startService(t, { environment: { ...serveTls(t), MTLS_CLIENT_CERTIFICATES: 'on' } })
   const as = await discover(service)
   const own = issueCertificate('robot')
   const jwk = createPublicKey(own.privateKey).export({ format: 'jwk' })

@@ -13,7 +13,7 @@ import {
   registerPortal,
   signedInVisitor
 } from '../helpers/protocol.ts'
-import { startService } from '../helpers/service.ts'
+import { type Service, startService } from '../helpers/service.ts'
 import { fetchWith, send, serveTls, writeFiles } from '../helpers/tls.ts'
 
 const thumbprintOf = ({ pem }: Certificate) =>
@@ -312,8 +312,30 @@ t.test('client certificates', async t => {
   )
 })
 
+const postForm = async (issuer: string, body: string, certificate: Certificate) =>
+  await send(`${issuer}/token`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body,
+    certificate
+  })
+
+/** A client with a certificate that it signed itself, and what the token endpoint says to it. */
+async function presentOwn(service: Service): Promise<number> {
+  const own = issueCertificate('Homemade')
+  const jwk = new X509Certificate(own.pem).publicKey.export({ format: 'jwk' })
+  const { client_id } = await service.register({
+    client_name: 'Homemade',
+    grant_types: ['client_credentials'],
+    token_endpoint_auth_method: 'self_signed_tls_client_auth',
+    jwks: { keys: [{ ...jwk, x5c: [own.der.toString('base64')] }] }
+  })
+  const body = `grant_type=client_credentials&client_id=${client_id}`
+  return (await postForm(service.issuer, body, own)).status
+}
+
 t.test('RFC 8705: without MTLS_CA_FILE no authority is believed, well known or not', async t => {
-  const service = await startService(t, { environment: serveTls(t) })
+  const service = await startService(t, { environment: { ...serveTls(t), MTLS_CLIENT_CERTIFICATES: 'on' } })
   const client = await service.register({
     client_name: 'Robot',
     grant_types: ['client_credentials'],
@@ -321,11 +343,22 @@ t.test('RFC 8705: without MTLS_CA_FILE no authority is believed, well known or n
     tls_client_auth_san_dns: 'localhost'
   })
   const authority = issueCertificate('Anybody', { ca: true })
-  const answer = await send(`${service.issuer}/token`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    body: `grant_type=client_credentials&client_id=${client.client_id}`,
-    certificate: issueCertificate('robot', { issuer: authority, names: ['DNS:localhost'] })
-  })
-  t.equal(answer.status, 401)
+  const certificate = issueCertificate('robot', { issuer: authority, names: ['DNS:localhost'] })
+  const body = `grant_type=client_credentials&client_id=${client.client_id}`
+  t.equal((await postForm(service.issuer, body, certificate)).status, 401)
+  t.equal(await presentOwn(service), 200, 'a key of the client’s own needs none')
 })
+
+t.test(
+  'where certificates are not taken, nobody is asked for one: browsers would ask their people',
+  async t => {
+    const service = await startService(t, { environment: serveTls(t) })
+    const presented: unknown[] = []
+    service.app.http.server.on('secureConnection', socket => presented.push(socket.getPeerX509Certificate()))
+    t.equal(await presentOwn(service), 401)
+    t.ok(presented.length > 0)
+    t.ok(presented.every(certificate => certificate === undefined))
+    const { body } = await get(service, '/.well-known/openid-configuration')
+    t.notMatch(JSON.stringify(body), /tls/)
+  }
+)
