@@ -10,6 +10,7 @@ import {
   type Resource,
   type SecurityProfile
 } from '../clients/model.ts'
+import { fapiAlgs } from '../clients/profile-model.ts'
 import { findClient, findResource } from '../clients/repository.ts'
 import { clientSecretKey, hashedSecretPrefix, protocolMetadata } from '../clients/service.ts'
 import type { Context } from '../context.ts'
@@ -180,8 +181,11 @@ export async function resourceServer(
   client: RegisteredClient
 ): Promise<ResourceServer> {
   if (resource === null || !client.resources?.includes(resource.identifier)) throw new errors.InvalidTarget()
-  const alg =
-    resource.accessTokenSigningAlg ?? client.access_token_signing_alg ?? ctx.config.accessTokenSigningAlg
+  const own = client.access_token_signing_alg
+  const wanted = resource.accessTokenSigningAlg ?? own ?? ctx.config.accessTokenSigningAlg
+  // What the client's profile excludes it does not get, whoever else would have it (FAPI 2.0 Security Profile §5.4.1).
+  const excluded = client.security_profile !== undefined && !fapiAlgs.includes(wanted)
+  const alg = excluded ? (own ?? 'ES256') : wanted
   const accessTokenFormat = client.access_token_format ?? resource.accessTokenFormat
   return {
     audience: resource.identifier,

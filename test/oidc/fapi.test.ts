@@ -1,5 +1,6 @@
 // Applications that are registered for FAPI 2.0's security profile: what they get, and what nobody gets in their name.
 import t from 'tap'
+import { registerResource } from '../../src/clients/resource-service.ts'
 import { agree, openid } from '../helpers/application.ts'
 import {
   assertionOf,
@@ -206,6 +207,31 @@ t.test('FAPI 2.0 Security Profile', async t => {
       }
     )
     t.strictSame((await introspect(service, portal, tokens.access_token)).body, { active: false })
+  })
+
+  await t.test('§5.4.1: no token is signed by RS256, also where the resource would have it', async t => {
+    const { ctx } = service.app
+    await registerResource(ctx, {
+      identifier: 'urn:rs:only',
+      scopes: ['read'],
+      accessTokenSigningAlg: 'RS256'
+    })
+    const algFor = async (resource: string, over: object = {}) => {
+      const metadata = { ...profile, redirect_uris: [], grant_types: ['client_credentials'], ...over }
+      const robot = await service.register({
+        ...metadata,
+        jwks: jwksOf(key),
+        resources: ['urn:demo:api', 'urn:rs:only']
+      })
+      const config = await configureKeyed(service, robot, key)
+      const DPoP = openid.getDPoPHandle(config, await openid.randomDPoPKeyPair('ES256'))
+      const { access_token } = await openid.clientCredentialsGrant(config, { resource }, { DPoP })
+      return readJwt(access_token).header.alg
+    }
+    t.equal(await algFor('urn:rs:only'), 'ES256')
+    t.equal(await algFor('urn:rs:only', { access_token_signing_alg: 'EdDSA' }), 'EdDSA')
+    t.equal(await algFor('urn:demo:api', { access_token_signing_alg: 'EdDSA' }), 'EdDSA')
+    t.equal(await algFor('urn:demo:api'), 'ES256')
   })
 
   await t.test('OID-12: a pushed request is good once, for its client, for a minute', async t => {
