@@ -49,8 +49,12 @@ export const createFeatures = (
   resourceIndicators: {
     enabled: true,
     defaultResource: (_ctx, _client, oneOf) => (oneOf?.length === 1 ? oneOf[0] : oneOf) as string,
-    getResourceServerInfo: async (_ctx, identifier, client) =>
-      await resourceServer(ctx, await findResource(identifier), client as RegisteredClient)
+    getResourceServerInfo: async (_ctx, identifier, asking) => {
+      const client = asking as RegisteredClient
+      // Anybody can make names up: what is not the client's is not looked for.
+      const resource = client.resources?.includes(identifier) ? await findResource(identifier) : null
+      return await resourceServer(ctx, resource, client)
+    }
   },
   backchannelLogout: { enabled: true },
   rpInitiatedLogout: {

@@ -229,6 +229,26 @@ t.test('odd requests', async t => {
     }
   )
 
+  await t.test(
+    'OID-22: a resource that is not the client’s is not even looked for, whatever it holds',
+    async t => {
+      for (const resource of ['urn:a\0b', 'https://api.example/\0', 'urn:made-up:1', 'urn:made-up:2']) {
+        const query = good()
+        query.set('resource', resource)
+        service.statements.length = 0
+        const { error, reply } = await authorize(query)
+        t.equal(error, 'invalid_target', encodeURIComponent(resource))
+        t.ok(reply.status < 500)
+        const pushed = await post(service, '/par', query, { client })
+        t.match({ status: pushed.status, error: pushed.body.error }, { status: 400, error: 'invalid_target' })
+        t.notOk(
+          service.statements.some(text => /from resources/.test(text)),
+          encodeURIComponent(resource)
+        )
+      }
+    }
+  )
+
   await t.test('OID-22: after all that it still works', async t => {
     t.match(callbackOf(await visitor.visit(authorizationUrl(service, client))).searchParams.get('code'), /.+/)
   })
