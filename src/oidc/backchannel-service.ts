@@ -25,6 +25,7 @@ import type { Oidc } from './oidc.ts'
 import { createGrant, fillGrant } from './policy.ts'
 import { describeClient, documentWrites, type InteractionClient } from './service.ts'
 import { createUnit, currentUnit, flushUnit, inUnit } from './unit-of-work.ts'
+import { toAnswerable } from './unstorable.ts'
 
 /** Where people decide. */
 export const approvalsPath = '/account/approvals'
@@ -59,6 +60,8 @@ export async function announceRequest(
     }
     const mail = { kind: 'approval_requested', to: account.email, data } as const
     await queueMail(tx, mail, new Date(now.getTime() + seconds * 1000))
+  }).catch(error => {
+    throw toAnswerable(error)
   })
 }
 

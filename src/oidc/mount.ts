@@ -4,7 +4,6 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
-import { PostgresError } from '../db/connect.ts'
 import { addressOf } from '../http/request-context.ts'
 import { flushWithNotices } from './back-channel-logout.ts'
 import { refuseEmptyScope } from './empty-scope.ts'
@@ -20,6 +19,7 @@ import { findLostSuccessor, LostRotation } from './rotation.ts'
 import { settleSession } from './session-adapters.ts'
 import { answerForStructuredToken } from './structured-tokens.ts'
 import { createUnit, currentUnit, inUnit, type UnitOfWork } from './unit-of-work.ts'
+import { toAnswerable } from './unstorable.ts'
 
 /** What the library is asked for once, and is then answered from memory. */
 export const metadataPaths = [
@@ -178,7 +178,7 @@ export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
 /** The answer was made, but its writes failed: nothing of it may leave. */
 async function answerFault(oidc: Oidc, ctx: KoaContextWithOIDC, fault: unknown): Promise<void> {
   for (const name of ['location', 'set-cookie']) ctx.remove(name)
-  const error = isUnstorable(fault) ? new errors.InvalidRequest('a parameter holds a NUL character') : fault
+  const error = toAnswerable(fault)
   if (error instanceof errors.OIDCProviderError) {
     ctx.status = error.status
     ctx.body = { error: error.error, error_description: error.error_description }
@@ -194,10 +194,6 @@ async function answerFault(oidc: Oidc, ctx: KoaContextWithOIDC, fault: unknown):
   if (ctx.accepts('json', 'html') === 'html')
     await oidc.renderError(ctx, ctx.body as errors.OIDCProviderError, error as Error)
 }
-
-/** PostgreSQL stores any text but NUL: 22P05 in jsonb, 22021 elsewhere. What sent it is at fault, not we. */
-const isUnstorable = (error: unknown): boolean =>
-  error instanceof PostgresError && (error.code === '22P05' || error.code === '22021')
 
 /** A document of the library's, as it would send it to anyone. */
 export async function readDocument(

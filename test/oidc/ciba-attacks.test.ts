@@ -120,6 +120,23 @@ t.test('CIBA under attack', async t => {
     t.strictSame(requestsOn(await ada.open('/account/approvals')), [])
   })
 
+  await t.test('what cannot be stored is the application’s fault, wherever it is', async t => {
+    for (const fields of [
+      { nonce: 'a\0b' },
+      { claims: JSON.stringify({ id_token: { 'a\0b': null } }) },
+      { claims: JSON.stringify({ id_token: { email: { value: 'a\0b' } } }) },
+      { acr_values: 'a\0b' },
+      { scope: 'openid a\0b' },
+      { resource: 'urn:a\0b' }
+    ]) {
+      const { status, body } = await ask(service, bank, { login_hint: ada.email, ...fields })
+      t.match(body.error ?? 'ignored', /^(invalid_|ignored)/, JSON.stringify(fields))
+      t.ok(status < 500)
+      if (status === 200) await decideNewest(ada, 'deny')
+    }
+    t.strictSame(requestsOn(await ada.open('/account/approvals')), [])
+  })
+
   await t.test('nobody is worn out: five requests wait at most, and few mails are sent', async t => {
     const eve = await createMember(service)
     const statuses: number[] = []
