@@ -6,7 +6,7 @@ import { eventWrite, recordEvent } from '../audit/service.ts'
 import { type Context, inTransaction } from '../context.ts'
 import { type Acr, satisfies } from '../credentials/proof-model.ts'
 import type { JobHandler } from '../jobs/model.ts'
-import { queueMail } from '../mail/service.ts'
+import { holdRecipient, queueMail } from '../mail/service.ts'
 import { toSeconds } from '../sessions/model.ts'
 import type { AccountSession } from './account-session.ts'
 import {
@@ -36,7 +36,7 @@ const mostShown = 50
 /**
  * Stores a request, tells its person by mail and records `approval.requested`, all or nothing. The mail leads to the page
  * and approves nothing by itself. An application may have five requests waiting for one person, so that nobody is worn
- * out with questions; a sixth is denied.
+ * out with questions; a sixth is denied. So is one that no mail may tell of any more: nobody would know of it.
  */
 export async function announceRequest(
   ctx: Context,
@@ -49,6 +49,8 @@ export async function announceRequest(
     const now = tx.now()
     const account = await findAccount(tx.sql, accountId)
     if (account === null) throw new errors.UnknownUserId()
+    // Whoever asks the same person at this moment waits, so what is counted stays true.
+    await holdRecipient(tx, account.email)
     if ((await countPendingRequests(tx.sql, { accountId, clientId, now })) >= mostPending)
       throw new errors.AccessDenied('too many requests wait for this person')
     await flushUnit(tx.sql, unit, { failed: false })
@@ -59,7 +61,8 @@ export async function announceRequest(
       expiresInMinutes: Math.ceil(seconds / 60)
     }
     const mail = { kind: 'approval_requested', to: account.email, data } as const
-    await queueMail(tx, mail, new Date(now.getTime() + seconds * 1000))
+    const told = await queueMail(tx, mail, new Date(now.getTime() + seconds * 1000))
+    if (told === 'capped') throw new errors.AccessDenied('this person was asked too often within the hour')
   }).catch(error => {
     throw toAnswerable(error)
   })

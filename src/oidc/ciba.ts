@@ -12,12 +12,14 @@ import { wantedConsent } from './policy.ts'
 import { currentUnit } from './unit-of-work.ts'
 
 const mostSeconds = 600
+/** Nobody reads a mail and decides in less. */
+const leastSeconds = 30
 const longestBindingMessage = 100
 
-/** How long a request waits for its person: as long as the client asks for, ten minutes at most. */
+/** How long a request waits for its person: as long as the client asks for, but half a minute at least and ten minutes at most. */
 export function requestSeconds(koa: KoaContextWithOIDC | undefined): number {
   const { requested_expiry: requested } = koa?.oidc?.params ?? {}
-  return Math.min(mostSeconds, Math.max(1, Number(requested ?? mostSeconds)))
+  return Math.min(mostSeconds, Math.max(leastSeconds, Number(requested ?? mostSeconds)))
 }
 
 /** The library's feature. */
