@@ -48,6 +48,8 @@ t.test('special-use addresses of both families are refused', async t => {
     '[::ffff:127.0.0.1]',
     '[::ffff:10.0.0.1]',
     '[::ffff:a9fe:a9fe]',
+    '[::ffff:0:127.0.0.1]',
+    '[::ffff:0:a9fe:a9fe]',
     '[64:ff9b::7f00:1]',
     '[64:ff9b:1::1]',
     '[100::1]',
