@@ -38,6 +38,8 @@ export async function deleteConsent(
   sql: Sql,
   { accountId, id }: { accountId: string; id: string }
 ): Promise<{ clientId: string; scopes: string[] } | null> {
+  // First, and by itself: a grant that is being made under it is seen by the next statement only.
+  await sql`select from consents where id = ${id} and account_id = ${accountId} for update`
   const [row] = await sql<{ clientId: string; scopes: string[] }[]>`
     with withdrawn as (
       delete from consents where id = ${id} and account_id = ${accountId} returning client_id, scopes

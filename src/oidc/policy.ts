@@ -8,6 +8,7 @@ import { findConsent } from './interaction-repository.ts'
 import { type Consent, missingConsent } from './model.ts'
 import type { RegisteredClient } from './registry.ts'
 import { requestedDetails } from './rich-authorization.ts'
+import { currentUnit } from './unit-of-work.ts'
 
 /** Claims that tell of the sign-in, not of the person: they need no consent. */
 const claimsWithoutConsent = new Set(['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss'])
@@ -82,6 +83,7 @@ export const createLoadExistingGrant =
     const grant = own ?? createGrant(provider(), account.accountId, client)
     fillGrant(grant, wanted)
     // Our own pages are granted nothing that would have to be kept.
+    currentUnit().restsOnConsent = !client.first_party && given !== null
     if (client.clientId !== ownClientId) await grant.save()
     return grant
   }

@@ -208,6 +208,20 @@ export const upsertGrant = (row: GrantRow): Write => ({
     on conflict (id) do update set payload = excluded.payload, expires_at = excluded.expires_at`
 })
 
+/**
+ * As `upsertGrant`, as long as the person has not withdrawn their consent; whoever is about to waits until this is over.
+ * (read-only join of consents)
+ */
+export const upsertGrantUnderConsent = (row: GrantRow): Write => ({
+  text: bind => {
+    const [accountId, clientId] = [`${bind(row.accountId)}::uuid`, `${bind(row.clientId)}::text`]
+    return `insert into grants (id, account_id, client_id, payload, created_at, expires_at)
+      select ${bind(row.id)}::text, ${accountId}, ${clientId}, ${bind(row.payload)}::jsonb, ${bind(row.createdAt)}::timestamptz, ${bind(row.expiresAt)}::timestamptz
+      where exists (select from consents where account_id = ${accountId} and client_id = ${clientId} for key share)
+      on conflict (id) do update set payload = excluded.payload, expires_at = excluded.expires_at`
+  }
+})
+
 const expiring = {
   grants: 'id',
   refresh_tokens: 'id_hash',

@@ -20,7 +20,8 @@ import {
   insertArtifact,
   insertRefreshToken,
   type TokenRow,
-  upsertGrant
+  upsertGrant,
+  upsertGrantUnderConsent
 } from './repository.ts'
 import { consumeWithSuccessor, LostRotation, openSuccessor } from './rotation.ts'
 import { currentUnit, readOnce } from './unit-of-work.ts'
@@ -215,16 +216,11 @@ export const grants: Part = ({ lookups, now }) => ({
     currentUnit().grants.set(id, Promise.resolve(withoutId(payload)))
     const accountId = text(payload.accountId) ?? ''
     const clientId = text(payload.clientId) ?? ''
-    await queue(
-      upsertGrant({
-        id,
-        accountId,
-        clientId,
-        payload: withoutId(payload),
-        createdAt: now(),
-        expiresAt: fromSeconds(payload.exp ?? 0)
-      })
-    )
+    const expiresAt = fromSeconds(payload.exp ?? 0)
+    const row = { id, accountId, clientId, payload: withoutId(payload), createdAt: now(), expiresAt }
+    if (!currentUnit().restsOnConsent) return await queue(upsertGrant(row))
+    const onMiss = () => new errors.AccessDenied('the person has just withdrawn their consent')
+    currentUnit().lasting.push({ write: upsertGrantUnderConsent(row), onMiss })
   },
   destroy: id => queue(deleteGrant(id))
 })

@@ -56,6 +56,8 @@ export type UnitOfWork = {
   proof: { accountId: string; at: Date } | null
   /** The browser's own cookie, as SHA-256: tells whether it is trusted. */
   deviceHash: Buffer | null
+  /** Whether its grant rests on a consent that was given before, and so on nobody withdrawing it meanwhile. */
+  restsOnConsent: boolean
   revokedGrants: Set<string>
   /** The applications that are to be told that this request signed their person out. */
   loggedOut: ({ accountId: string } & LogoutReceiver)[]
@@ -89,6 +91,7 @@ export const createUnit = (startedAt: Date): UnitOfWork => ({
   droppedSession: null,
   proof: null,
   deviceHash: null,
+  restsOnConsent: false,
   revokedGrants: new Set(),
   loggedOut: [],
   exchange: null,

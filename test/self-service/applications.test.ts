@@ -23,6 +23,7 @@ import {
 } from '../helpers/protocol.ts'
 import { startService } from '../helpers/service.ts'
 import { findForm, pageText } from '../helpers/visitor.ts'
+import { waitFor } from '../helpers/wait.ts'
 
 const path = '/account/applications'
 const api = 'urn:applications:api'
@@ -47,6 +48,31 @@ t.test('the applications that a person has agreed to', async t => {
   }
   const remove = async (client: DemoClient, member: Member) =>
     await member.visitor.submit(await member.open(await pageOf(client, member)), 'remove-form')
+
+  await t.test('OID-16: a sign-in on its way while consent is taken back leaves no grant behind', async t => {
+    const [member, client] = [await createMember(service), await register()]
+    await begin(client, member)
+    await service.pool`delete from grants where client_id = ${client.client_id}`
+    const isWaiting = async () => {
+      const rows = await service.pool`
+        select from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock' and query like '%into grants%'`
+      return rows.length > 0
+    }
+    const { answer } = await service.pool.begin(async tx => {
+      await tx`lock table grants in exclusive mode`
+      const answer = member.visitor.visit(authorizationUrl(service, client))
+      await waitFor(isWaiting)
+      await tx`delete from consents where client_id = ${client.client_id}`
+      return { answer }
+    })
+    const { status, location } = await answer
+    t.ok(status >= 400 && status < 500, `${status}`)
+    t.notMatch(location ?? '', 'code=')
+    const grants = await service.pool`select from grants where client_id = ${client.client_id}`
+    t.equal(grants.length, 0)
+    t.match((await member.visitor.visit(authorizationUrl(service, client))).text, 'id="consent-form"')
+  })
 
   await t.test('OID-16: are listed in words, with what they may do and since when', async t => {
     const member = await createMember(service)
