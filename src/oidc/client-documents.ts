@@ -2,6 +2,7 @@
 // fetch, so what can be had fetched is bounded: by site, by time, and at one moment.
 import { readClientDocument } from '../clients/metadata-document-service.ts'
 import type { Client } from '../clients/model.ts'
+import type { Acceptance } from '../clients/registration-service.ts'
 import { toClient } from '../clients/service.ts'
 import type { Context } from '../context.ts'
 
@@ -19,7 +20,7 @@ const staleMilliseconds = 86_400_000
 type Entry = { described: Described; freshUntil: number; goodUntil: number }
 
 /** Remembers documents and failures. Whoever asks for the same document meanwhile waits in the cache of clients. */
-export function createClientDocuments(ctx: Context): ClientDocuments {
+export function createClientDocuments(ctx: Context, accepts: Acceptance): ClientDocuments {
   const entries = new Map<string, Entry>()
   let underWay = 0
   const mayFetch = createHostLimit(ctx.now)
@@ -27,7 +28,7 @@ export function createClientDocuments(ctx: Context): ClientDocuments {
 
   const fetchAnew = async (clientId: string): Promise<Described> => {
     const known = entries.get(clientId)
-    const outcome = await readClientDocument(ctx, clientId)
+    const outcome = await readClientDocument(ctx, clientId, accepts)
     const now = time()
     if (outcome.ok) {
       const row = rowOf(ctx, clientId, { metadata: outcome.metadata, known })

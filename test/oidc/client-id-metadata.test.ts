@@ -171,6 +171,7 @@ const wrong: Record<string, [over: Record<string, unknown>, says: RegExp]> = {
     { grant_types: ['implicit'], response_types: ['token'] },
     /grant_types must hold/
   ],
+  'with what only the library refuses': [{ response_modes: [] }, /document at client_id is wrong: \S/],
   'with a name of two lines': [{ client_name: 'a\nb' }, /client_name/]
 }
 
@@ -346,6 +347,18 @@ t.test(
     t.match((await begin(service, client)).words, 'could not be fetched', 'it was taken back')
   }
 )
+
+t.test('OID-16: a document that turns wrong hides none of a person’s applications', async t => {
+  const client = publish({}, { headers: { 'cache-control': 'max-age=60' } })
+  const application = await createApplication(service, client as never)
+  const { visitor } = await newcomer(service, application, { email: 'turned@example.org' })
+  const page = site.pages.get(client.path)
+  site.pages.set(client.path, { ...page, body: { ...(page?.body as object), response_modes: [] } })
+  service.advance(61)
+  const { status, text } = await visitor.visit(new URL('/account/applications', service.issuer).href)
+  t.equal(status, 200)
+  t.match(pageText(text), client.client_id)
+})
 
 t.test('nobody has us hammer a site', async t => {
   const slow = Promise.withResolvers<void>()
