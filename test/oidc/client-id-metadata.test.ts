@@ -382,3 +382,25 @@ t.test('nobody has us hammer a site', async t => {
   service.advance(61)
   t.match(await begin(service, publish()), signInShown)
 })
+
+t.test('what somebody let in is fetched, whatever else is asked of its site', async t => {
+  const client = publish({}, { headers: { 'cache-control': 'max-age=60' } })
+  const application = await createApplication(service, client as never)
+  await newcomer(service, application, { email: 'crowded@example.org' })
+  service.advance(61)
+  for (let tries = 0; tries < 20; tries++) await begin(service, publish())
+  t.match((await begin(service, publish())).words, 'cannot be fetched just now')
+  t.match(await begin(service, client), signInShown)
+  t.equal(client.asked(), 2)
+})
+
+t.test('addresses that lead nowhere push out no document', async t => {
+  const client = publish({}, { headers: { 'cache-control': 'max-age=3600' } })
+  t.match(await begin(service, client), signInShown)
+  const { clients } = service.app.oidc.current().registry
+  for (let host = 0; host < 1001; host++)
+    t.equal(await clients.find(`https://127.1.${host >> 8}.${host & 255}/client.json`), undefined)
+  service.advance(61)
+  t.match(await begin(service, client), signInShown)
+  t.equal(client.asked(), 1)
+})
