@@ -15,6 +15,11 @@ export function jwksProblem(value: unknown): string | null {
   return problems.length === 0 ? null : problems.join('; ')
 }
 
+/** What the members of a key are. @see RFC 7517 §4 */
+const isPlain = (value: unknown): boolean =>
+  ['string', 'number', 'boolean'].includes(typeof value) ||
+  (Array.isArray(value) && value.every(entry => typeof entry === 'string'))
+
 function keyProblem(key: unknown): string | null {
   if (typeof key !== 'object' || key === null) return 'must be an object'
   // Said first: whoever sent a private key needs to know that it is out.
@@ -23,6 +28,8 @@ function keyProblem(key: unknown): string | null {
   const { kty, crv, alg, kid, use } = key as JsonWebKey
   if ([alg, kid, use].some(member => member !== undefined && (typeof member !== 'string' || member === '')))
     return 'must have texts for alg, kid and use, where it has them'
+  // Before anything walks through it: deep enough, that would end in a RangeError.
+  if (!Object.values(key).every(isPlain)) return 'is not a key'
   // jsonb cannot hold the character zero, and no key is this long.
   const text = JSON.stringify(key)
   if (text.length > 10_000 || text.includes('\\u0000')) return 'is not a key'

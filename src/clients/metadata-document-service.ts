@@ -6,6 +6,7 @@ import { documentFaults, freshSeconds } from './metadata-document-model.ts'
 import type { Client, ClientMetadata, Fault } from './model.ts'
 import { describeFaults, isJson, type Json } from './registration-model.ts'
 import { upsertDocumentClient } from './registration-repository.ts'
+import type { Acceptance } from './registration-service.ts'
 import { checkSelfDescription } from './self-description-service.ts'
 
 export type DocumentOutcome =
@@ -16,11 +17,16 @@ export type DocumentOutcome =
 const maxBytes = 5 * 1024
 
 /**
- * Fetches and checks the metadata document of a client_id that `isClientIdUrl`.
+ * Fetches and checks the metadata document of a client_id that `isClientIdUrl`; what the library would not take
+ * (`accepts`) is wrong too.
  *
  * Whatever the network said is one and the same reason: what lies behind an address is nothing that we tell.
  */
-export async function readClientDocument(ctx: Context, clientId: string): Promise<DocumentOutcome> {
+export async function readClientDocument(
+  ctx: Context,
+  clientId: string,
+  accepts: Acceptance
+): Promise<DocumentOutcome> {
   const { hosts } = ctx.config.clientIdMetadata
   const { host, hostname } = new URL(clientId)
   if (hosts.length > 0 && !hosts.includes(host) && !hosts.includes(hostname))
@@ -32,9 +38,10 @@ export async function readClientDocument(ctx: Context, clientId: string): Promis
   const faults = documentFaults(document, clientId)
   if (faults.length > 0) return wrong(faults)
   const checked = await checkSelfDescription(ctx, { token_endpoint_auth_method: 'none', ...document })
-  return checked.ok
+  const further = checked.ok ? accepts(checked.metadata) : checked.faults
+  return checked.ok && further.length === 0
     ? { ok: true, metadata: checked.metadata, freshSeconds: fetched.freshSeconds }
-    : wrong(checked.faults)
+    : wrong(further)
 }
 
 /**

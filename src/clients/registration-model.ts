@@ -189,8 +189,14 @@ export function policyFaults(metadata: Json, policy: Policy): Fault[] {
 /** A client that registered itself, as the policy of today lets it be: narrowed, whatever it was when it registered. */
 export function narrowed(client: Client, policy: Policy): Client {
   const { registration } = policy
+  const allowed = grantsUnder(policy)
+  const grantTypes = client.grantTypes.filter(grant => allowed.includes(grant))
   return {
     ...client,
+    grantTypes,
+    responseTypes: client.responseTypes.filter(type =>
+      grantsFor(type).every(grant => grantTypes.some(left => left === grant))
+    ),
     firstParty: false,
     introspection: false,
     resources: registration.resources,

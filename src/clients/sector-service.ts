@@ -24,7 +24,10 @@ export async function sectorFaults(ctx: Context, metadata: ClientMetadata): Prom
 
 async function readList(ctx: Context, uri: string): Promise<string[] | null> {
   try {
-    const answer = await fetchOutbound(ctx.config, uri, { headers: { accept: 'application/json' } })
+    const answer = await fetchOutbound(ctx.config, uri, {
+      headers: { accept: 'application/json' },
+      maxBytes: 64 * 1024
+    })
     const list: unknown = answer.status === 200 ? await answer.json() : null
     return Array.isArray(list) && list.every(entry => typeof entry === 'string') ? list : null
   } catch (error) {

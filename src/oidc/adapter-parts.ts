@@ -15,6 +15,8 @@ export type Storage = {
   encryptionKey: Buffer
   /** For how long a used refresh token of this client is answered with its successor. */
   graceSecondsOf: (clientId: string) => Promise<number>
+  /** Whether a client is still there, and what it says of itself can be had. */
+  isRegistered: (clientId: string) => Promise<boolean>
   sessionAbsoluteSeconds: number
   interactionLifetimeSeconds: number
   secondFactor: { requiredRoles: string[] }

@@ -2,6 +2,8 @@
 // fetch, so what can be had fetched is bounded: by site, by time, and at one moment.
 import { readClientDocument } from '../clients/metadata-document-service.ts'
 import type { Client } from '../clients/model.ts'
+import type { Acceptance } from '../clients/registration-service.ts'
+import { findClient } from '../clients/repository.ts'
 import { toClient } from '../clients/service.ts'
 import type { Context } from '../context.ts'
 
@@ -16,55 +18,70 @@ const failureMilliseconds = 30_000
 /** A site that is down for a while does not put out who signed in with its application today. */
 const staleMilliseconds = 86_400_000
 
-type Entry = { described: Described; freshUntil: number; goodUntil: number }
+type Entry = { row: Client; freshUntil: number; goodUntil: number }
+type Failure = { reason: string; until: number }
 
 /** Remembers documents and failures. Whoever asks for the same document meanwhile waits in the cache of clients. */
-export function createClientDocuments(ctx: Context): ClientDocuments {
+export function createClientDocuments(ctx: Context, accepts: Acceptance): ClientDocuments {
   const entries = new Map<string, Entry>()
-  let underWay = 0
-  const mayFetch = createHostLimit(ctx.now)
+  // Apart, so that made-up addresses push out no document.
+  const failures = new Map<string, Failure>()
+  const strangers = createLane(ctx.now)
+  // What some person let in is not to wait because somebody else names addresses of the same site.
+  const letIn = createLane(ctx.now)
   const time = () => ctx.now().getTime()
 
   const fetchAnew = async (clientId: string): Promise<Described> => {
     const known = entries.get(clientId)
-    const outcome = await readClientDocument(ctx, clientId)
+    const outcome = await readClientDocument(ctx, clientId, accepts)
     const now = time()
     if (outcome.ok) {
       const row = rowOf(ctx, clientId, { metadata: outcome.metadata, known })
       const freshUntil = now + outcome.freshSeconds * 1000
-      return keep(clientId, { described: { ok: true, row }, freshUntil, goodUntil: now + staleMilliseconds })
+      remember(entries, clientId, { row, freshUntil, goodUntil: now + staleMilliseconds })
+      failures.delete(clientId)
+      return { ok: true, row }
     }
-    ctx.log.info({ clientId, reason: outcome.reason }, 'a client_id metadata document was not taken')
-    const freshUntil = now + failureMilliseconds
-    if (known?.described.ok === true && !outcome.gone && now < known.goodUntil)
-      return keep(clientId, { ...known, freshUntil })
-    const described = { ok: false as const, reason: outcome.reason }
-    return keep(clientId, { described, freshUntil, goodUntil: freshUntil })
-  }
-
-  const keep = (clientId: string, entry: Entry): Described => {
+    const { reason, gone } = outcome
+    ctx.log.info({ clientId, reason }, 'a client_id metadata document was not taken')
+    const until = now + failureMilliseconds
+    if (known !== undefined && !gone && now < known.goodUntil) {
+      remember(entries, clientId, { ...known, freshUntil: until })
+      return { ok: true, row: known.row }
+    }
     entries.delete(clientId)
-    if (entries.size >= maximumEntries) entries.delete(entries.keys().next().value ?? '')
-    entries.set(clientId, entry)
-    return entry.described
+    remember(failures, clientId, { reason, until })
+    return { ok: false, reason }
   }
 
   const find = async (clientId: string): Promise<Described> => {
     const entry = entries.get(clientId)
-    if (entry !== undefined && time() < entry.freshUntil) return entry.described
-    if (underWay >= fetchesAtOnce || !mayFetch(new URL(clientId).host))
-      return entry?.described.ok === true && time() < entry.goodUntil
-        ? entry.described
+    if (entry !== undefined && time() < entry.freshUntil) return { ok: true, row: entry.row }
+    const failure = failures.get(clientId)
+    if (failure !== undefined && time() < failure.until) return { ok: false, reason: failure.reason }
+    const lane = (await findClient(ctx.sql, clientId)) === null ? strangers : letIn
+    if (lane.underWay >= fetchesAtOnce || !lane.mayFetch(new URL(clientId).host))
+      return entry !== undefined && time() < entry.goodUntil
+        ? { ok: true, row: entry.row }
         : { ok: false, reason: 'cannot be fetched just now: try again in a minute' }
-    underWay += 1
+    lane.underWay += 1
     try {
       return await fetchAnew(clientId)
     } finally {
-      underWay -= 1
+      lane.underWay -= 1
     }
   }
   return { find }
 }
+
+function remember<T>(all: Map<string, T>, key: string, value: T): void {
+  all.delete(key)
+  if (all.size >= maximumEntries) all.delete(all.keys().next().value ?? '')
+  all.set(key, value)
+}
+
+/** What may be fetched, counted for itself. */
+const createLane = (now: () => Date) => ({ underWay: 0, mayFetch: createHostLimit(now) })
 
 type Said = { metadata: Parameters<typeof toClient>[0]; known: Entry | undefined }
 
@@ -76,7 +93,7 @@ function rowOf(ctx: Context, clientId: string, { metadata, known }: Said): Clien
     clientSecretSealed: null,
     registeredBy: 'client_id_metadata_document',
     registrationAccessTokenHash: null,
-    lastUsedAt: known?.described.ok === true ? known.described.row.lastUsedAt : null,
+    lastUsedAt: known?.row.lastUsedAt ?? null,
     createdAt: at,
     updatedAt: at
   })
@@ -89,9 +106,7 @@ function createHostLimit(now: () => Date): (host: string) => boolean {
     const at = now().getTime()
     const minute = minutes.get(host)
     if (minute !== undefined && at - minute.since < 60_000) return ++minute.count <= fetchesPerHostPerMinute
-    minutes.delete(host)
-    if (minutes.size >= maximumEntries) minutes.delete(minutes.keys().next().value ?? '')
-    minutes.set(host, { since: at, count: 1 })
+    remember(minutes, host, { since: at, count: 1 })
     return true
   }
 }

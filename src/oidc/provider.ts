@@ -93,6 +93,7 @@ export function createProvider(
     now,
     ...config,
     memberships: customClaims.memberships,
+    isRegistered: async id => (await instance.registry?.clients.find(id)) !== undefined,
     graceSecondsOf: async clientId => graceSeconds(config, await instance.registry?.clients.find(clientId))
   }
   const hook = createTokenHook(ctx)

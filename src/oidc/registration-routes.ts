@@ -9,6 +9,7 @@ import {
   removeRegistration,
   replaceRegistration
 } from '../clients/registration-service.ts'
+import type { Config } from '../config/schema.ts'
 import { takeRegistration } from '../credentials/guess-service.ts'
 import { answerError } from '../http/error-handler.ts'
 import { requestContext } from '../http/request-context.ts'
@@ -33,10 +34,13 @@ export async function mountRegistration(app: FastifyInstance, oidc: Oidc): Promi
   })
 }
 
+/** Where we may be made to fetch what a registration names. */
+const limitsUnder = ({ conformance }: Config) => (conformance ? {} : { config: { rateLimit: {} } })
+
 function mountCreation(scope: FastifyInstance, oidc: Oidc): void {
-  const { conformance } = oidc.ctx.config
-  const limits = conformance ? {} : { config: { rateLimit: {} } }
-  scope.post(registrationPath, limits, async (request, reply) => {
+  const { config } = oidc.ctx
+  const { conformance } = config
+  scope.post(registrationPath, limitsUnder(config), async (request, reply) => {
     const ctx = requestContext(oidc.ctx, request)
     const initialAccessToken = bearerToken(request)
     // Whoever was given a token is counted by that.
@@ -59,7 +63,7 @@ function mountManagement(scope: FastifyInstance, oidc: Oidc): void {
   scope.get(url, { exposeHeadRoute: false }, async (request: ManagementRequest, reply) =>
     answer(request, reply, await readRegistration(requestContext(oidc.ctx, request), credentialsOf(request)))
   )
-  scope.put(url, async (request: ManagementRequest, reply) => {
+  scope.put(url, limitsUnder(oidc.ctx.config), async (request: ManagementRequest, reply) => {
     const change = { said: request.body, accepts: oidc.current().registry.registered.accepts }
     const ctx = requestContext(oidc.ctx, request)
     return answer(request, reply, await replaceRegistration(ctx, credentialsOf(request), change))

@@ -118,7 +118,9 @@ export function createRegistry(ctx: Context, provider: Provider, customScopes: s
   const key = clientSecretKey(ctx.config)
   const model = provider.Client as unknown as ClientModel
   const registered = createRegisteredClients(ctx, model, customScopes)
-  const documents = ctx.config.clientIdMetadata.enabled ? createClientDocuments(ctx) : null
+  const documents = ctx.config.clientIdMetadata.enabled
+    ? createClientDocuments(ctx, registered.accepts)
+    : null
   const clients = createCache(ctx.now, async id => {
     if (id === ownClientId) return new model(accountClientMetadata(ctx.config))
     if (isClientIdUrl(id)) {

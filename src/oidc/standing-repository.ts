@@ -21,7 +21,10 @@ export async function findGrantStanding(
   return row ?? null
 }
 
-/** The newest grant of an account and a client, by which an ID token of theirs stands: as `findGrantStanding`. */
+/**
+ * The newest grant of an account and a client that an ID token of theirs can have come of, by which it stands: as
+ * `findGrantStanding`. What the person granted later revives none.
+ */
 export async function findGrantOfClient(
   sql: Sql,
   of: { accountId: string; clientId: string; issuedAt: number; now: Date }
@@ -31,6 +34,7 @@ export async function findGrantOfClient(
     select g.id as grant_id, g.account_id, g.client_id from grants g join accounts a on a.id = g.account_id
     where g.account_id = ${of.accountId} and g.client_id = ${of.clientId} and g.expires_at > ${of.now}
       and a.disabled_at is null and a.tokens_valid_from < to_timestamp(${of.issuedAt + 1})
+      and g.created_at < to_timestamp(${of.issuedAt + 1})
     order by g.created_at desc limit 1`
   return row ?? null
 }

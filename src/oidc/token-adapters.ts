@@ -90,10 +90,22 @@ function isHeld({ payload, grantId, grant, sessionUid, session }: StoredToken, n
   return sessionUid === null || (session?.accountId === payload.accountId && session?.grantId !== null)
 }
 
+/** No table ends these with their client: no grant does, of a token by exchange another client's. */
+async function areClientsThere(
+  { isRegistered }: Storage,
+  { clientId, payload }: StoredToken
+): Promise<boolean> {
+  const { sub } = (payload.extra ?? {}) as { sub?: unknown }
+  // By exchange a client may speak for another one.
+  const spokenFor = payload.accountId === undefined ? text(sub) : null
+  return (await isRegistered(clientId)) && (spokenFor === null || (await isRegistered(spokenFor)))
+}
+
 export const accessTokens: Part = (storage, model) => ({
   find: async id => {
     const token = await findAnyToken(storage, id)
-    return token?.kind === model && isHeld(token, storage.now()) ? { ...token.payload, jti: id } : undefined
+    if (token?.kind !== model || !isHeld(token, storage.now())) return undefined
+    return (await areClientsThere(storage, token)) ? { ...token.payload, jti: id } : undefined
   },
   upsert: async (id, payload) => {
     const { grantId, sessionUid } = currentUnit().exchange ?? {}

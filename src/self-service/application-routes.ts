@@ -64,9 +64,9 @@ async function listOwn(oidc: Oidc, { session }: AccountVisit): Promise<ListedApp
   )
 }
 
-const describe = ({ client, ...consent }: AgreedApplication) => ({
+const describe = ({ client, name, ...consent }: AgreedApplication) => ({
   id: consent.id,
-  name: client?.name ?? consent.clientId,
+  name,
   host: client?.host ?? '',
   logoUrl: client?.logoUri ?? null,
   scopes: consent.scopes,

@@ -16,6 +16,9 @@ const jwks = {
 const sector = '/sector.json'
 site.pages.set(sector, { body: [...redirect_uris, 'https://album.example/other'] })
 site.pages.set('/other-sector.json', { body: ['https://other.example/callback'] })
+site.pages.set('/long-sector.json', {
+  body: [...redirect_uris, `https://album.example/${'x'.repeat(65_536)}`]
+})
 site.pages.set('/sector-of-nothing', { status: 404 })
 site.pages.set('/no-list.json', { body: { redirect_uris } })
 
@@ -91,7 +94,13 @@ t.test('the suite is not counted', async t => {
 })
 
 t.test('OpenID Connect Core 1.0 §8.1: a sector’s site must list the redirect URIs', async t => {
-  for (const path of ['/other-sector.json', '/sector-of-nothing', '/no-list.json', '/breaks-off']) {
+  for (const path of [
+    '/other-sector.json',
+    '/long-sector.json',
+    '/sector-of-nothing',
+    '/no-list.json',
+    '/breaks-off'
+  ]) {
     const sent = { ...webApplication, sector_identifier_uri: `${site.origin}${path}` }
     const { status, body } = await sendRegistration(conformance, '/register', sent)
     t.equal(status, 400, path)

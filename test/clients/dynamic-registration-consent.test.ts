@@ -8,6 +8,7 @@ import {
   callbackOf,
   get,
   obtainCode,
+  post,
   redeem,
   signedInVisitor
 } from '../helpers/protocol.ts'
@@ -86,6 +87,9 @@ t.test('a use is noted once a day, and an authorization request alone is none', 
   const client = await registered(service, webApplication)
   await visitor.visit(authorizationUrl(service, client))
   t.equal(await lastUsedAt(client.client_id), null)
+  const { searchParams } = new URL(authorizationUrl(service, client))
+  t.equal((await post(service, '/par', Object.fromEntries(searchParams), { client })).status, 201)
+  t.equal(await lastUsedAt(client.client_id), null, 'a pushed one neither')
   const code = await obtainCode(service, { client, visitor })
   const first = await lastUsedAt(client.client_id)
   t.ok(first instanceof Date)

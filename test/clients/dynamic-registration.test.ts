@@ -1,5 +1,6 @@
 // Applications that register themselves (RFC 7591, OpenID Connect Dynamic Client Registration 1.0), over the wire.
 import t, { type Test } from 'tap'
+import { narrowed } from '../../src/clients/registration-model.ts'
 import { findClient } from '../../src/clients/repository.ts'
 import { createApplication, newcomer, openid } from '../helpers/application.ts'
 import { atOnce, countStatuses, get } from '../helpers/protocol.ts'
@@ -13,7 +14,8 @@ const production = await startService(t, {
     ...open,
     ISSUER: 'https://id.example.org',
     SMTP_URL: 'smtp://127.0.0.1:1',
-    DATABASE_URL: 'postgres://not-used.example/db'
+    DATABASE_URL: 'postgres://not-used.example/db',
+    REQUESTS_PER_ADDRESS_PER_MINUTE: '100'
   }
 })
 
@@ -30,6 +32,7 @@ async function register(metadata: unknown, network = next++) {
   return { status: statusCode, headers, body: JSON.parse(body) as Record<string, unknown> }
 }
 let next = 1
+const requestsPerMinute = 100
 
 t.test('RFC 7591 §3.2.1: what registered itself signs people in at once, at any node', async t => {
   const answer = await sendRegistration(service, '/register', { ...webApplication, unknown_member: 1 })
@@ -265,6 +268,11 @@ t.test('INP-5: bodies that are no registration', async t => {
     ['{}', 'application/xml', 415],
     [JSON.stringify({ client_name: 'x'.repeat(70_000) }), undefined, 413],
     [`${'['.repeat(30_000)}${']'.repeat(30_000)}`, undefined, 400],
+    [
+      `{"redirect_uris":["https://a.example/"],"jwks":{"keys":[{"kty":"EC","x":${'['.repeat(30_000)}${']'.repeat(30_000)}}]}}`,
+      undefined,
+      400
+    ],
     [JSON.stringify({ redirect_uris: Array(5000).fill('https://a/') }), undefined, 400]
   ]
   for (const [body, contentType, status] of cases) {
@@ -274,6 +282,44 @@ t.test('INP-5: bodies that are no registration', async t => {
     t.match(answer.body, { error: /^invalid_(client_metadata|redirect_uri)$/, error_description: /./ })
     t.ok(process.cpuUsage().user - started < 100_000, 'OID-22: < 100 ms')
   }
+})
+
+t.test('OID-20: changes of registrations are counted too: each may have us fetch something', async t => {
+  const send = () =>
+    production.app.http.inject({
+      method: 'PUT',
+      url: '/register/01a1ffde-95f8-7ebe-8574-3468560c68cb',
+      remoteAddress: '2001:db8:fffe::1',
+      payload: {}
+    })
+  const answers = []
+  // One by one: what comes at once is counted before any of it is answered.
+  while (answers.length < requestsPerMinute + 5) answers.push(await send())
+  t.strictSame(countStatuses(answers.map(({ statusCode: status }) => ({ status }))), {
+    401: requestsPerMinute,
+    429: 5
+  })
+})
+
+t.test('what registered under former rules may do what today’s allow', async t => {
+  const { body } = await register(webApplication)
+  const client = await findClient(production.pool, String(body.client_id))
+  if (client === null) throw new Error('it was not registered')
+  const { config } = production.app.ctx
+  const under = (grantTypes: string[]) => {
+    const registration = {
+      ...config.registration,
+      grantTypes: grantTypes as typeof config.registration.grantTypes
+    }
+    const { grantTypes: left, responseTypes } = narrowed(client, { ...config, registration })
+    return { left, responseTypes }
+  }
+  t.strictSame(under(['authorization_code', 'refresh_token']), {
+    left: ['authorization_code', 'refresh_token'],
+    responseTypes: ['code']
+  })
+  t.strictSame(under(['authorization_code']), { left: ['authorization_code'], responseTypes: ['code'] })
+  t.strictSame(under(['refresh_token']), { left: ['refresh_token'], responseTypes: [] })
 })
 
 t.test('OID-20: of 1000 registrations from one network a few are taken, then it has to wait', async t => {

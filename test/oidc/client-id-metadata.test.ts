@@ -171,6 +171,7 @@ const wrong: Record<string, [over: Record<string, unknown>, says: RegExp]> = {
     { grant_types: ['implicit'], response_types: ['token'] },
     /grant_types must hold/
   ],
+  'with what only the library refuses': [{ response_modes: [] }, /document at client_id is wrong: \S/],
   'with a name of two lines': [{ client_name: 'a\nb' }, /client_name/]
 }
 
@@ -347,6 +348,18 @@ t.test(
   }
 )
 
+t.test('OID-16: a document that turns wrong hides none of a person’s applications', async t => {
+  const client = publish({}, { headers: { 'cache-control': 'max-age=60' } })
+  const application = await createApplication(service, client as never)
+  const { visitor } = await newcomer(service, application, { email: 'turned@example.org' })
+  const page = site.pages.get(client.path)
+  site.pages.set(client.path, { ...page, body: { ...(page?.body as object), response_modes: [] } })
+  service.advance(61)
+  const { status, text } = await visitor.visit(new URL('/account/applications', service.issuer).href)
+  t.equal(status, 200)
+  t.match(pageText(text), client.client_id)
+})
+
 t.test('nobody has us hammer a site', async t => {
   const slow = Promise.withResolvers<void>()
   const shared = publish({}, { after: slow.promise })
@@ -368,4 +381,26 @@ t.test('nobody has us hammer a site', async t => {
   t.match((await begin(service, publish())).words, 'cannot be fetched just now')
   service.advance(61)
   t.match(await begin(service, publish()), signInShown)
+})
+
+t.test('what somebody let in is fetched, whatever else is asked of its site', async t => {
+  const client = publish({}, { headers: { 'cache-control': 'max-age=60' } })
+  const application = await createApplication(service, client as never)
+  await newcomer(service, application, { email: 'crowded@example.org' })
+  service.advance(61)
+  for (let tries = 0; tries < 20; tries++) await begin(service, publish())
+  t.match((await begin(service, publish())).words, 'cannot be fetched just now')
+  t.match(await begin(service, client), signInShown)
+  t.equal(client.asked(), 2)
+})
+
+t.test('addresses that lead nowhere push out no document', async t => {
+  const client = publish({}, { headers: { 'cache-control': 'max-age=3600' } })
+  t.match(await begin(service, client), signInShown)
+  const { clients } = service.app.oidc.current().registry
+  for (let host = 0; host < 1001; host++)
+    t.equal(await clients.find(`https://127.1.${host >> 8}.${host & 255}/client.json`), undefined)
+  service.advance(61)
+  t.match(await begin(service, client), signInShown)
+  t.equal(client.asked(), 1)
 })

@@ -1,6 +1,7 @@
 // Who may look at a token, and who may end it (RFC 7662, RFC 7009).
 import t from 'tap'
 import { registerResource } from '../../src/clients/resource-service.ts'
+import { removeClient } from '../../src/clients/service.ts'
 import {
   clientOf,
   introspect,
@@ -15,6 +16,7 @@ import {
   userinfo
 } from '../helpers/protocol.ts'
 import { startService } from '../helpers/service.ts'
+import { waitFor } from '../helpers/wait.ts'
 
 const inactive = { active: false }
 
@@ -55,6 +57,23 @@ t.test('introspection and revocation', async t => {
     t.equal(access.body.sub?.length, 36)
     t.match((await introspect(service, client, tokens.refresh_token)).body, { active: true })
     t.equal(access.headers.get('cache-control'), 'no-store')
+  })
+
+  await t.test('OID-13: the tokens of a client that was removed are worth nothing', async t => {
+    const gone = await service.register({
+      client_name: 'Gone',
+      grant_types: ['client_credentials'],
+      scope: 'read',
+      resources: ['urn:opaque:api']
+    })
+    const asked = { grant_type: 'client_credentials', resource: 'urn:opaque:api' }
+    const { access_token } = (await post(service, '/token', asked, { client: gone })).body
+    t.match((await introspect(service, api, access_token)).body, { active: true, client_id: gone.client_id })
+    await removeClient(service.app.ctx, gone.client_id)
+    await waitFor(
+      async () => (await service.app.oidc.current().registry.clients.find(gone.client_id)) === undefined
+    )
+    t.strictSame((await introspect(service, api, access_token)).body, inactive)
   })
 
   await t.test('OID-13: nobody else does, and is told nothing at all', async t => {

@@ -250,6 +250,11 @@ t.test('attacks on token exchange', async t => {
     const { header, payload } = readJwt(subject_token)
     const typed = signJws({ ...header, typ: 'logout+jwt' }, payload, ourKey)
     await isRefused(['of another type', ...badSubject], { subject_token: typed, subject_token_type }, taker)
+    await service.pool`delete from grants where client_id = ${app.client_id}`
+    service.advance(2)
+    await idTokenOf()
+    const revived = { subject_token, subject_token_type }
+    await isRefused(['of a grant that ended, with a newer one', ...badSubject], revived, taker)
     const aliased = await registerPortal(service, { client_name: 'Aliased', subject_type: 'pairwise' })
     const forAliased = await registerGateway({
       ...policy,

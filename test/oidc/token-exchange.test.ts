@@ -1,9 +1,11 @@
 // A token in place of another (RFC 8693): what is had for what, in whose name, and what it then is.
 import t from 'tap'
+import { removeClient } from '../../src/clients/service.ts'
 import { createApplication, openid } from '../helpers/application.ts'
 import { back, exchange, front, grantType, opaque, registerParts, tokenType } from '../helpers/exchange.ts'
 import { introspect, post, readJwt, registerPortal, signedInVisitor, userinfo } from '../helpers/protocol.ts'
 import { startService } from '../helpers/service.ts'
+import { waitFor } from '../helpers/wait.ts'
 
 t.test('token exchange', async t => {
   const service = await startService(t)
@@ -104,6 +106,25 @@ t.test('token exchange', async t => {
           'for that resource alone'
         )
       }
+  })
+
+  await t.test('OID-13: an opaque token ends with the client that exchanged for it', async t => {
+    const gone = await registerGateway({ ...policy, subject_clients: [app.client_id, gateway.client_id] })
+    const subjects = [await person(), (await own(gateway, opaque)) ?? '']
+    const made = await Promise.all(
+      subjects.map(async subject_token => await exchange(service, gone, { subject_token, audience: opaque }))
+    )
+    for (const { body } of made)
+      t.match((await introspect(service, gateway, body.access_token)).body, { client_id: gone.client_id })
+    await removeClient(service.app.ctx, gone.client_id)
+    await waitFor(
+      async () => (await service.app.oidc.current().registry.clients.find(gone.client_id)) === undefined
+    )
+    for (const { body } of made) {
+      const { status, body: told } = await introspect(service, gateway, body.access_token)
+      t.equal(status, 200)
+      t.strictSame(told, { active: false })
+    }
   })
 
   await t.test('RFC 8693 §2.2.1: a JWT is had where the audience takes one', async t => {

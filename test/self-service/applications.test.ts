@@ -74,6 +74,22 @@ t.test('the applications that a person has agreed to', async t => {
     t.match((await member.visitor.visit(authorizationUrl(service, client))).text, 'id="consent-form"')
   })
 
+  await t.test('OID-16: one that the library refuses by now is listed, and can be removed', async t => {
+    const member = await createMember(service)
+    const refused = await register({ client_name: 'Of former rules' })
+    await begin(refused, member)
+    await begin(await register({ client_name: 'As ever' }), member)
+    await service.pool`update clients set other_metadata = other_metadata || '{"response_modes": []}'
+      where client_id = ${refused.client_id}`
+    for (const app of service.apps) app.oidc.current().registry.clients.drop()
+    const list = await member.open(path)
+    t.equal(list.status, 200)
+    t.match(pageText(list.text), /Of former rules/)
+    t.match(pageText(list.text), /As ever/)
+    t.equal((await remove(refused, member)).status, 200)
+    t.notMatch((await member.open(path)).text, 'Of former rules')
+  })
+
   await t.test('OID-16: are listed in words, with what they may do and since when', async t => {
     const member = await createMember(service)
     t.match((await member.open(path)).text, 'id="none"')
