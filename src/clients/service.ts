@@ -102,7 +102,11 @@ export async function overwriteClient(
           clientSecretSealed: before.clientSecretSealed
         }
       : createSecret(tx, clientId, metadata)
-    await updateClient(tx.sql, toClient(metadata, { ...before, ...kept, updatedAt: tx.now() }))
+    const client = toClient(metadata, { ...before, ...kept, updatedAt: tx.now() })
+    // When its secret ends is the operator's word: what registered itself does not take that back.
+    const endsAsBefore = keepsSecret && before.registeredBy !== 'operator'
+    const { clientSecretExpiresAt } = endsAsBefore ? before : client
+    await updateClient(tx.sql, { ...client, clientSecretExpiresAt })
     await recordEvent(tx, { type: 'client.updated', clientId })
     return { ok: true, client_id: clientId, client_secret: secret, metadata }
   })

@@ -3,6 +3,7 @@ import t from 'tap'
 import { runCommandLine } from '../../src/cli.ts'
 import { createInitialAccessToken } from '../../src/clients/registration-token-service.ts'
 import { findClient } from '../../src/clients/repository.ts'
+import { replaceClientSecret } from '../../src/clients/service.ts'
 import { dump, spellings } from '../helpers/dump.ts'
 import { atOnce, countStatuses, post } from '../helpers/protocol.ts'
 import { registered, type Sending, sendRegistration, webApplication } from '../helpers/registrations.ts'
@@ -46,6 +47,15 @@ t.test('RFC 7592 §2.1, OID-10: a registration is read with its token, without t
   t.strictSame(body, rest)
   t.notMatch(text, String(client_secret))
   t.equal(client_secret_expires_at, 0)
+})
+
+t.test('RFC 7592 §2.2: the end that the operator gave a secret stays', async t => {
+  const client = await registered(service, webApplication)
+  const expiresAt = new Date(service.app.ctx.now().getTime() + 86_400_000)
+  await replaceClientSecret(service.app.ctx, client.client_id, { expiresAt })
+  const body = { ...webApplication, client_id: client.client_id }
+  t.equal((await manage(client, 'PUT', { body })).status, 200)
+  t.strictSame((await findClient(service.pool, client.client_id))?.clientSecretExpiresAt, expiresAt)
 })
 
 t.test('RFC 7592 §3: whoever has not this registration’s token learns nothing', async t => {
