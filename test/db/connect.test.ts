@@ -57,7 +57,7 @@ t.test('a server that goes away while connections open fails their queries and n
   const { url, sql } = await createDatabase(t)
   const end = () => sql`
     select pg_terminate_backend(pid) from pg_stat_activity
-    where datname = current_database() and pid <> pg_backend_pid()
+    where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
   `
   const outcomes: PromiseSettledResult<unknown>[] = []
   for (let round = 0; round < 10; round += 1) {
