@@ -22,7 +22,7 @@ export type Queue = {
   deadLetter?: string
 }
 
-/** What an account's owner should hear of before long. */
+/** What somebody should hear of before long. */
 const alarm: Omit<Queue, 'name'> = {
   retryLimit: 5,
   retryDelay: 5,
@@ -36,64 +36,28 @@ const alarm: Omit<Queue, 'name'> = {
 
 /** A queue named as `deadLetter` stands before the queue that names it. */
 export const queues: Queue[] = [
-  {
-    name: 'mail-failed',
-    retryLimit: 10,
-    retryDelay: 10,
-    retryDelayMax: 600,
-    expireInSeconds: 60,
-    deleteAfterSeconds: 86400,
-    policy: 'standard',
-    notify: true,
-    pollSeconds: 60
-  },
+  { name: 'mail-failed', ...alarm, retryLimit: 10, retryDelay: 10, deleteAfterSeconds: 86400 },
   {
     // About a day of half-hourly tries: a mail server's outage overnight loses nothing.
     name: 'mail',
+    ...alarm,
     retryLimit: 50,
-    retryDelay: 5,
     retryDelayMax: 1800,
     expireInSeconds: 180,
     deleteAfterSeconds: 86400,
-    policy: 'standard',
-    notify: true,
     pollSeconds: 10,
     deadLetter: 'mail-failed'
   },
   { name: 'guessing-slowed', ...alarm },
   { name: 'new-device', ...alarm },
-  {
-    name: 'logout',
-    retryLimit: 10,
-    retryDelay: 5,
-    retryDelayMax: 600,
-    expireInSeconds: 60,
-    deleteAfterSeconds: 3600,
-    policy: 'standard',
-    notify: true,
-    pollSeconds: 60
-  },
-  {
-    name: 'logout-notice-failed',
-    retryLimit: 5,
-    retryDelay: 10,
-    retryDelayMax: 600,
-    expireInSeconds: 60,
-    deleteAfterSeconds: 86400,
-    policy: 'standard',
-    notify: true,
-    pollSeconds: 60
-  },
+  { name: 'logout', ...alarm, retryLimit: 10 },
+  { name: 'logout-notice-failed', ...alarm, retryDelay: 10, deleteAfterSeconds: 86400 },
   {
     // About three hours: an application that is down longer has lost its own sessions too.
     name: 'logout-notice',
+    ...alarm,
     retryLimit: 12,
-    retryDelay: 5,
     retryDelayMax: 3600,
-    expireInSeconds: 60,
-    deleteAfterSeconds: 3600,
-    policy: 'standard',
-    notify: true,
     pollSeconds: 30,
     deadLetter: 'logout-notice-failed'
   },
