@@ -1,14 +1,13 @@
 // Applications and resources as the protocol asks for them: in memory, loaded when first needed, dropped when they change.
 // The library's own cache holds a hundred and costs a look-up and a hash each time.
 import { type Client, errors, Provider, type ResourceServer } from 'oidc-provider'
-import type { ExchangePolicy } from '../clients/exchange-model.ts'
 import { isClientIdUrl } from '../clients/metadata-document-model.ts'
 import {
   allowedScopes,
+  type ClientMetadata,
   ownClientId,
   type RegisteredBy,
-  type Resource,
-  type SecurityProfile
+  type Resource
 } from '../clients/model.ts'
 import { fapiAlgs } from '../clients/profile-model.ts'
 import { findClient, findResource } from '../clients/repository.ts'
@@ -50,40 +49,14 @@ export function createCache<T>(now: () => Date, load: (key: string) => Promise<T
   }
 }
 
-/** What Gatehouse adds to the library's client. */
-export type RegisteredClient = Client & {
-  first_party: boolean
-  introspection: boolean
-  resources: string[]
-  access_token_signing_alg?: string
-  /** How surely people must prove who they are to use it. */
-  required_acr?: string
-  /** Whether its authorization requests need PKCE; undefined: they do. */
-  require_pkce?: boolean
-  /** Its whole scope: the library is told only of OpenID Connect's. */
-  registered_scope: string | null
-  /** With the conformance profile: where its request objects may be fetched from. */
-  request_uris?: string[]
-  access_token_format?: 'jwt' | 'opaque'
-  access_token_lifetime_seconds?: number
-  id_token_lifetime_seconds?: number
-  refresh_token_idle_seconds?: number
-  refresh_token_absolute_seconds?: number
-  refresh_token_grace_seconds?: number
-  security_profile?: SecurityProfile
-  refresh_token_rotation?: boolean
-  /** Absent: the operator. */
-  registered_by?: Exclude<RegisteredBy, 'operator'>
-  token_exchange?: ExchangePolicy
-}
-export const ownMetadata = [
+/** Of a registration, what the library is told to keep for us. */
+const keptMembers = [
   'first_party',
   'introspection',
   'resources',
   'access_token_signing_alg',
   'required_acr',
   'require_pkce',
-  'registered_scope',
   'request_uris',
   'security_profile',
   'access_token_format',
@@ -93,9 +66,19 @@ export const ownMetadata = [
   'refresh_token_absolute_seconds',
   'refresh_token_grace_seconds',
   'refresh_token_rotation',
-  'registered_by',
   'token_exchange'
-]
+] as const satisfies (keyof ClientMetadata)[]
+
+export const ownMetadata: string[] = [...keptMembers, 'registered_scope', 'registered_by']
+
+/** What Gatehouse adds to the library's client. */
+export type RegisteredClient = Client &
+  Pick<ClientMetadata, (typeof keptMembers)[number]> & {
+    /** Its whole scope: the library is told only of OpenID Connect's. */
+    registered_scope: string | null
+    /** Absent: the operator. */
+    registered_by?: Exclude<RegisteredBy, 'operator'>
+  }
 
 export type Registry = {
   clients: Cache<RegisteredClient | undefined>
