@@ -85,7 +85,7 @@ export async function findStanding(oidc: Oidc, claims: AccessTokenClaims): Promi
 }
 
 /** Whether all of these clients are still there. */
-export async function areRegistered({ current }: Oidc, clientIds: string[]): Promise<boolean> {
+async function areRegistered({ current }: Oidc, clientIds: string[]): Promise<boolean> {
   for (const id of clientIds) if ((await current().registry.clients.find(id)) === undefined) return false
   return true
 }

@@ -3,7 +3,7 @@ import type { AccessToken, ClientCredentials, Provider } from 'oidc-provider'
 import { isId } from '../lib/ids.ts'
 import { type Actor, isGrantStanding, type SignInFacts } from './model.ts'
 import type { Oidc } from './oidc.ts'
-import { areRegistered, findStanding, isJwt, readAccessToken, readOwnJwt } from './own-jwts.ts'
+import { findStanding, isJwt, readAccessToken, readOwnJwt } from './own-jwts.ts'
 import { findGrantOfClient } from './standing-repository.ts'
 import { currentUnit } from './unit-of-work.ts'
 
@@ -94,7 +94,6 @@ async function readOpaque(oidc: Oidc, provider: Provider, value: string): Promis
   const extra = (token.extra ?? {}) as SignInFacts & { sub?: string; act?: Actor; may_act?: unknown }
   const accountId = 'accountId' in token ? token.accountId : null
   const subject = accountId ?? extra.sub ?? clientId
-  if (!(await areRegistered(oidc, accountId === null ? [clientId, subject] : [clientId]))) return null
   return {
     kind: 'access_token',
     subject,
