@@ -1,12 +1,11 @@
 // The authorization server's metadata (RFC 8414, OpenID Connect Discovery 1.0), where the library's is not the whole truth.
 import type { KoaContextWithOIDC } from 'oidc-provider'
-import type { Config } from '../config/schema.ts'
 import { describeMtls, type Metadata } from './mtls.ts'
+import type { Oidc } from './oidc.ts'
 import { protectedResourceMetadata } from './protected-resource.ts'
 
 /** Corrects the library's answer; it is asked for once, and kept (oidc.ts). */
-export function finishMetadata(ctx: KoaContextWithOIDC, config: Config): void {
-  if (ctx.oidc?.route !== 'discovery') return
+export function finishMetadata({ ctx: { config } }: Oidc, ctx: KoaContextWithOIDC): void {
   const metadata = ctx.body as Metadata
   describeMtls(config, metadata)
   // The library says true of every provider that knows the parameter.

@@ -101,8 +101,12 @@ function turnPostsToGets(scope: FastifyInstance): void {
 function handOver(oidc: Oidc, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const unit = createUnit(oidc.ctx.now())
   // First: the headers that tell the address behind a proxy are gone afterwards.
-  const ip = addressOf(request)
-  unit.asker = () => ({ id: request.id, ip, userAgent: request.headers['user-agent'] ?? '' })
+  const behindProxy = oidc.ctx.config.trustedProxies.length > 0 ? addressOf(request) : null
+  unit.asker = () => ({
+    id: request.id,
+    ip: behindProxy ?? addressOf(request),
+    userAgent: request.headers['user-agent'] ?? ''
+  })
   pinHost(request.raw, isForCertificates(oidc, request) ? oidc.mtlsOrigin : oidc.issuer)
   return letAnswer(oidc, { raw: Object.assign(request.raw, { id: request.id }), reply, unit })
 }
@@ -143,18 +147,26 @@ export function pinHost(raw: IncomingMessage, issuer: URL): void {
   }
 }
 
+/** Where the library's answer is not the whole truth, by the name of its route. */
+const finishers: Record<string, (oidc: Oidc, koa: KoaContextWithOIDC) => void | Promise<void>> = {
+  introspection: answerForStructuredToken,
+  revocation: answerForStructuredToken,
+  discovery: finishMetadata,
+  userinfo: finishUserinfo,
+  token: async (oidc, koa) => {
+    await slowDown(oidc, koa)
+    refuseEmptyScope(koa)
+  }
+}
+
 /** Around everything that the library does: what it wanted written is written before its answer leaves. */
 export function settleBeforeAnswer(oidc: Oidc, provider: Provider): void {
   provider.use(async (ctx, next) => {
     await next()
-    await answerForStructuredToken(oidc, ctx as KoaContextWithOIDC)
-    finishMetadata(ctx as KoaContextWithOIDC, oidc.ctx.config)
-    finishUserinfo(ctx as KoaContextWithOIDC, oidc.ctx.config)
+    await finishers[ctx.oidc?.route as string]?.(oidc, ctx as KoaContextWithOIDC)
     allowFormDestination(ctx as KoaContextWithOIDC)
     // Koa calls nothing text/plain, which libraries refuse as an answer to a revocation (RFC 7009 §2.2, RFC 9110 §8.3).
     if (ctx.body === '') ctx.remove('content-type')
-    await slowDown(oidc, ctx as KoaContextWithOIDC)
-    refuseEmptyScope(ctx as KoaContextWithOIDC)
     const unit = currentUnit()
     settleSession()
     noteUse(oidc, ctx as KoaContextWithOIDC)

@@ -5,6 +5,7 @@ import { openidScopes } from '../clients/model.ts'
 import type { Config } from '../config/schema.ts'
 import { rankOf } from '../credentials/proof-model.ts'
 import { signingAlgs } from '../keys/model.ts'
+import type { Oidc } from './oidc.ts'
 import type { RegisteredClient } from './registry.ts'
 import { enabledAlgs } from './signed-messages.ts'
 
@@ -62,8 +63,8 @@ export const stepUpChallenge = ({ acrValues, maxAgeSeconds }: StepUp): string =>
  *
  * @see RFC 9728 §5.1
  */
-export function finishUserinfo(ctx: KoaContextWithOIDC, { issuer }: Config): void {
-  if (ctx.oidc?.route !== 'userinfo') return
+export function finishUserinfo({ ctx: { config } }: Oidc, ctx: KoaContextWithOIDC): void {
+  const { issuer } = config
   const { client, accessToken } = ctx.oidc
   const required = (client as RegisteredClient | undefined)?.required_acr
   if (
